@@ -1,0 +1,1 @@
+//! What an opt-out is: identifier, right, choice, link, policy, business calendar

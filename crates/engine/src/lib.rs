@@ -1,0 +1,4 @@
+//! The epoch.
+
+pub mod log;
+pub mod store;

@@ -1,0 +1,5 @@
+//! What a shard computes.
+
+mod rows;
+
+pub use rows::{Change, ReadError, Rows};

@@ -1,0 +1,1 @@
+//! Health, metrics and reads of identifiers over HTTP

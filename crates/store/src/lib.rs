@@ -1,0 +1,1 @@
+//! The identity graph on disk: RocksDB, one column family per shard

@@ -1,0 +1,1 @@
+//! What happens: each event one log line and its metrics

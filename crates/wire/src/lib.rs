@@ -1,0 +1,1 @@
+//! Bytes to events and back, and why a record is refused
