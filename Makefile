@@ -1,0 +1,49 @@
+# `make demo` and `make test` are the two commands to know; `make help` lists the rest.
+
+# What is built outlives the checkout: RocksDB's C++ takes minutes.
+CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/quell/target
+export CARGO_TARGET_DIR
+# rustup's own place, for a shell that was opened before Rust was installed.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo up down test check simulate
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  KAFKA_BOOTSTRAP=host:port makes demo and up use a broker that is already there."
+
+demo: ## a story and a load on a real Kafka, in this terminal; leaves nothing running
+	@dev/setup
+	@dev/build
+	@dev/demo
+
+up: ## the same set-up, left running in the background; prints the addresses
+	@dev/setup
+	@dev/build
+	@dev/up
+
+down: ## end what `make up` started
+	@dev/down
+
+test: ## everything that CI runs: check, then every test, on a real Kafka that the tests start themselves
+	@dev/setup --checks
+	@$(MAKE) --no-print-directory check
+	cargo test --release --locked --workspace
+	@if [ -x dev/test-examples ]; then echo dev/test-examples; dev/test-examples; fi
+
+check: ## format, lints, docs, dependencies, shell scripts, alerts, dashboard and compose file
+	@dev/setup --checks
+	cargo fmt --all --check
+	dev/check-shell
+	dev/check-compose
+	dev/check-dashboard
+	dev/check-dependencies
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps
+
+simulate: ## seeded runs of several engines over a simulated log; SEED=n RUNS=n
+	@dev/setup
+	cargo run --release --locked --package quell-simulator -- $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
