@@ -251,6 +251,9 @@ pub trait Log {
     /// Forgets the restore of a shard, if one is under way.
     fn stop_restore(&mut self, shard: ShardNumber);
 
+    /// Whether the group has assigned partitions since this instance joined, if only none.
+    fn has_joined(&self) -> bool;
+
     /// How many records of an assigned partition have not been delivered yet; none while unknown.
     fn undelivered(&self, partition: InputPartition) -> Option<u64>;
 }

@@ -1,5 +1,44 @@
-//! What a shard computes.
+//! What a shard computes: from choices and links to what every identifier's downstreams are told.
+//!
+//! Pure: no I/O but the [`Rows`] port, no clock, no Kafka. So the simulator and the property tests run the real thing.
+//!
+//! ```text
+//! Operation ──> Shard::apply ──> Turn (one node: own choices, edges, generation) ──> Operations for other nodes
+//!                                  │ what holds
+//! Shard::seal ──> publish ──> Statements (suppressions)  and  Changes (rows)
+//! ```
+//!
+//! A node's state is a join over its neighbours' states ([`Claim`]), forgotten and computed anew where something is
+//! taken away ([`Generation`]), and cut off where it would merge strangers (hubs). `docs/design.md` tells why it ends
+//! in the same state whatever the order of the events.
 
+mod claim;
+mod counters;
+mod edge;
+mod encoding;
+mod generation;
+mod keys;
+mod look;
+mod message;
+mod neighbourhood;
+mod node;
+mod overlay;
+mod own;
+mod publish;
 mod rows;
+mod shard;
+mod turn;
 
-pub use rows::{Change, ReadError, Rows};
+pub use claim::{Claim, Contribution};
+pub use counters::Counters;
+pub use edge::{Edge, LinkRegister};
+pub use encoding::{Corrupt, Vocabulary, read_operations, write_operations};
+pub use generation::{Generation, RetractionCause};
+pub use look::Look;
+pub use message::{Addressed, Message, Operation, Origin, authority};
+pub use node::{Delivery, Effective, Hold, Node, Published};
+pub use overlay::Sequence;
+pub use own::OwnChoice;
+pub use publish::{Direction, Pace, StatedRight, Statement};
+pub use rows::{Change, ReadError, Row, Rows};
+pub use shard::{Acknowledged, Sealed, Shard};

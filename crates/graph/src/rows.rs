@@ -1,12 +1,29 @@
 //! The storage port: the committed rows of one shard, in key order.
 
+use crate::encoding::Corrupt;
+
 /// A row put (`Some`) or deleted (`None`), by its key.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// A row: key and value.
+pub type Row = (Vec<u8>, Vec<u8>);
 
 /// The rows cannot be read; nothing can be computed until an operator has acted.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot read from the store: {0}")]
 pub struct ReadError(pub String);
+
+impl ReadError {
+    pub(crate) fn corrupt() -> Self {
+        Self::from(Corrupt)
+    }
+}
+
+impl From<Corrupt> for ReadError {
+    fn from(corrupt: Corrupt) -> Self {
+        Self(corrupt.to_string())
+    }
+}
 
 /// The committed rows of one shard. Reads only: changes go out of the graph as [`Change`]s and come back as rows once
 /// they are committed.
@@ -27,5 +44,5 @@ pub trait Rows {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError>;
+    fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Row>, ReadError>;
 }

@@ -1,0 +1,579 @@
+//! The engine: one thread that takes what the log brings, computes epochs, and has them committed.
+//!
+//! While one epoch is being committed, the next is computed on top of what it has not yet written. If a commit fails,
+//! both are thrown away, every shard reads the tail of its changelog again, and the instance goes back to the committed
+//! offsets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use quell_domain::{Millis, Policy, ShardCount, ShardNumber};
+use quell_graph::{Pace, Shard, Vocabulary};
+use quell_wire::{Decoder, Encoder};
+
+use crate::backlog::{Backlog, bytes_of};
+use crate::epoch::{ComputeError, Computed, Draft};
+use crate::handle::{Handle, LookError, LookRequest, Readiness};
+use crate::intake::{self, EventOutcome};
+use crate::log::{CommitError, EpochNumber, InputPartition, InputTopic, Log, LogError, LogEvent, Offset};
+use crate::observer::{Observer, Progress};
+use crate::shard_life::{Restoring, Shards};
+use crate::store::{ShardChanges, Store, StoreError};
+use crate::supersteps;
+
+/// How long a record waits before its schema is asked for again when the registry did not answer.
+const REGISTRY_RETRY_MILLIS: i64 = 1_000;
+
+/// How often a relaxation that is due, but may not be published yet, is looked at again.
+const DUE_RETRY: Duration = Duration::from_millis(20);
+
+/// What the engine is run with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many shards there are: partitions of the graph topic and of the changelog.
+    pub shards: ShardCount,
+    /// `engine.relax_after`
+    pub relax_after: Duration,
+    /// `engine.threads`: how many shards are computed side by side.
+    pub threads: usize,
+    /// How many records an epoch takes at most.
+    pub epoch_records_max: usize,
+    /// How many bytes of records an epoch takes at most.
+    pub epoch_bytes_max: usize,
+    /// How many bytes of records may wait before the inputs are paused.
+    pub backlog_bytes_max: usize,
+    /// How many nodes of each shard stay in memory between epochs.
+    pub cached_nodes_max: usize,
+    /// The names of the input topics, for dead letters.
+    pub topic_names: BTreeMap<InputTopic, String>,
+}
+
+/// The engine ends. Whatever passes by itself never does that: an operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// See [`LogError`].
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// See [`StoreError`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// See [`ComputeError`].
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+}
+
+impl From<quell_graph::ReadError> for EngineError {
+    fn from(error: quell_graph::ReadError) -> Self {
+        Self::Compute(error.into())
+    }
+}
+
+/// The engine. [`Engine::turn`] is called over and over by one thread.
+pub struct Engine<L: Log, S: Store> {
+    settings: Settings,
+    vocabulary: Arc<Vocabulary>,
+    decoder: Decoder,
+    encoder: Encoder,
+    log: L,
+    store: S,
+    observer: Box<dyn Observer>,
+    clock: Box<dyn Fn() -> Millis + Send>,
+    threads: Option<rayon::ThreadPool>,
+
+    handle: Handle,
+    looks: Receiver<LookRequest>,
+
+    assigned: BTreeSet<InputPartition>,
+    paused: BTreeSet<InputPartition>,
+    /// Partitions that the group wants back, once no epoch needs them any more.
+    leaving: Vec<InputPartition>,
+    /// What is being computed on is not ours any more: once the epoch in flight has ended, fall back.
+    abandoned: bool,
+    shards: Shards<S::Shard>,
+    backlog: Backlog,
+    /// Until then no input is decoded: the schema registry does not answer.
+    stalled_until: Option<Millis>,
+    /// The registry did not answer when it was last asked.
+    registry_stalled: bool,
+    last_epoch: EpochNumber,
+    /// Computed, waiting for the one in flight.
+    computed: Option<Computed>,
+    in_flight: Option<Computed>,
+    draining: bool,
+}
+
+impl<L: Log, S: Store> Engine<L, S> {
+    /// An engine that has not begun.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a different port; a struct of them would be taken apart here"
+    )]
+    pub fn new(
+        settings: Settings,
+        policy: Arc<Policy>,
+        decoder: Decoder,
+        encoder: Encoder,
+        log: L,
+        store: S,
+        observer: Box<dyn Observer>,
+        clock: Box<dyn Fn() -> Millis + Send>,
+    ) -> Result<Self, StoreError> {
+        let threads = (settings.threads > 1)
+            .then(|| rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build())
+            .transpose()
+            .map_err(|error| StoreError(error.to_string()))?;
+        let (handle, looks) = Handle::new();
+        Ok(Self {
+            settings,
+            vocabulary: Arc::new(Vocabulary::new(policy)),
+            decoder,
+            encoder,
+            log,
+            store,
+            observer,
+            clock,
+            threads,
+            handle,
+            looks,
+            assigned: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            leaving: Vec::new(),
+            abandoned: false,
+            shards: Shards::default(),
+            backlog: Backlog::default(),
+            stalled_until: None,
+            registry_stalled: false,
+            last_epoch: EpochNumber(0),
+            computed: None,
+            in_flight: None,
+            draining: false,
+        })
+    }
+
+    /// What others may ask of the engine while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Takes in no more; what has been computed is still committed.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether everything computed has been committed (or has failed) after [`Engine::drain`].
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.computed.is_none() && self.in_flight.is_none()
+    }
+
+    /// The log and the store, for the end.
+    #[must_use]
+    pub fn into_parts(self) -> (L, S) {
+        (self.log, self.store)
+    }
+
+    /// One turn: the next thing that the log brings, then whatever can be computed and committed. Waits at most `wait`
+    /// when there is nothing to do.
+    ///
+    /// # Errors
+    /// When an operator must act.
+    pub fn turn(&mut self, wait: Duration) -> Result<(), EngineError> {
+        self.answer_looks();
+        let wait = if self.can_compute() { Duration::ZERO } else { self.until_due(wait) };
+        let event = self.log.poll(wait)?;
+        self.meet(event)?;
+        self.compute()?;
+        self.submit();
+        self.let_go();
+        self.steer();
+        self.report();
+        Ok(())
+    }
+
+    fn now(&self) -> Millis {
+        (self.clock)()
+    }
+
+    // ---- what the log brings
+
+    fn meet(&mut self, event: LogEvent) -> Result<(), EngineError> {
+        match event {
+            LogEvent::Idle => {}
+            LogEvent::Records(records) => self.backlog.extend(records),
+            LogEvent::Assigned(partitions) => self.take_over(&partitions)?,
+            LogEvent::Revoked(partitions) => {
+                self.observer.partitions_revoked(&partitions);
+                self.backlog.drop_partitions(&partitions);
+                self.leaving.extend(partitions);
+            }
+            LogEvent::Lost(partitions) => {
+                self.observer.partitions_lost(&partitions);
+                self.computed = None;
+                self.abandoned = true;
+                self.backlog.clear();
+                self.leaving.extend(partitions);
+            }
+            LogEvent::Committed { epoch, changelog } => self.committed(epoch, &changelog)?,
+            LogEvent::Failed { epoch, error } => self.failed(epoch, &error),
+            LogEvent::Changelog { shard, changes, next_offset, remaining } => {
+                self.restore(shard, changes, next_offset, remaining)?;
+            }
+            LogEvent::Restored { shard, next_offset } => self.restored(shard, next_offset)?,
+            LogEvent::ChangelogTruncated { shard } => {
+                self.observer.changelog_truncated(shard);
+                self.store.wipe_shard(shard)?;
+                self.begin_restore(shard)?;
+            }
+        }
+        if self.abandoned && self.in_flight.is_none() {
+            self.fall_back()?;
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, partitions: &[InputPartition]) -> Result<(), EngineError> {
+        self.observer.partitions_assigned(partitions);
+        self.assigned.extend(partitions);
+        self.paused.extend(partitions);
+        self.log.assign(partitions);
+        for shard in partitions.iter().filter_map(|partition| partition.shard()) {
+            self.begin_restore(shard)?;
+        }
+        Ok(())
+    }
+
+    // ---- restoring
+
+    fn begin_restore(&mut self, shard: ShardNumber) -> Result<(), EngineError> {
+        let (rows, next_offset) = self.store.open_shard(shard)?;
+        self.shards.restore(shard, Restoring { rows, next_offset, read: 0, remaining: None });
+        self.log.restore(shard, next_offset);
+        Ok(())
+    }
+
+    fn restore(
+        &mut self,
+        shard: ShardNumber,
+        changes: Vec<quell_graph::Change>,
+        next_offset: Offset,
+        remaining: u64,
+    ) -> Result<(), EngineError> {
+        let Some(restoring) = self.shards.restoring(shard) else { return Ok(()) };
+        restoring.read += changes.len() as u64;
+        restoring.next_offset = next_offset;
+        restoring.remaining = Some(remaining);
+        self.observer.shard_restoring(shard, changes.len() as u64, restoring.read, remaining);
+        self.store.write(vec![ShardChanges { shard, changes, next_offset }])?;
+        Ok(())
+    }
+
+    fn restored(&mut self, shard: ShardNumber, next_offset: Offset) -> Result<(), EngineError> {
+        let Some(restoring) = self.shards.take_restoring(shard) else { return Ok(()) };
+        if restoring.next_offset != next_offset {
+            self.store.write(vec![ShardChanges { shard, changes: Vec::new(), next_offset }])?;
+        }
+        self.observer.shard_restored(shard, restoring.read);
+        self.shards.activate(Shard::new(shard, Arc::clone(&self.vocabulary), restoring.rows)?);
+        Ok(())
+    }
+
+    /// Everything that is not in the store is thrown away and, if it was committed after all, read from the changelog.
+    fn fall_back(&mut self) -> Result<(), EngineError> {
+        self.abandoned = false;
+        self.computed = None;
+        self.backlog.clear();
+        let leaving: Vec<ShardNumber> = self.leaving.iter().filter_map(|partition| partition.shard()).collect();
+        let assigned: Vec<InputPartition> = self.assigned.iter().copied().collect();
+        self.log.pause(&assigned);
+        self.paused.extend(assigned);
+        self.log.rewind();
+        for shard in self.shards.numbers() {
+            if !leaving.contains(&shard) {
+                self.begin_restore(shard)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Partitions that the group wants back go once no epoch that used them is under way.
+    fn let_go(&mut self) {
+        if self.leaving.is_empty() || self.in_flight.is_some() || self.computed.is_some() {
+            return;
+        }
+        let leaving = std::mem::take(&mut self.leaving);
+        for shard in leaving.iter().filter_map(|partition| partition.shard()) {
+            self.log.stop_restore(shard);
+            self.shards.remove(shard);
+        }
+        for partition in &leaving {
+            self.assigned.remove(partition);
+            self.paused.remove(partition);
+        }
+        self.backlog.drop_partitions(&leaving);
+        self.log.release(&leaving);
+    }
+
+    // ---- epochs
+
+    fn can_compute(&self) -> bool {
+        self.computed.is_none()
+            && self.leaving.is_empty()
+            && !self.abandoned
+            && !self.draining
+            && self.backlog.next(!self.is_stalled()).is_some()
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.stalled_until.is_some_and(|until| self.now() < until)
+    }
+
+    /// No longer than until the next relaxation is due.
+    fn until_due(&mut self, wait: Duration) -> Duration {
+        let now = self.now();
+        let due = self.shards.active().filter_map(|shard| shard.next_due()).min();
+        let until_due = due.map(|due| Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0)));
+        // A due relaxation that may not be published yet is looked at again now and then, not all the time.
+        until_due.map_or(wait, |until_due| wait.min(until_due.max(DUE_RETRY)))
+    }
+
+    fn compute(&mut self) -> Result<(), EngineError> {
+        if self.computed.is_some() || !self.leaving.is_empty() || self.abandoned || self.draining {
+            return Ok(());
+        }
+        let now = self.now();
+        if self.stalled_until.is_some_and(|until| now >= until) {
+            self.stalled_until = None;
+        }
+        let mut draft = Draft::new();
+        self.take_records(now, &mut draft);
+        let due = self.due_shards(now);
+        if draft.next_offsets.is_empty() && due.is_empty() {
+            return Ok(());
+        }
+        let operations = std::mem::take(&mut draft.operations);
+        let mut active: BTreeMap<ShardNumber, &mut Shard<S::Shard>> =
+            self.shards.active().map(|shard| (shard.number(), shard)).collect();
+        let outcome = supersteps::run(&mut active, self.settings.shards, self.threads.as_ref(), operations)?;
+        draft.facts.local_operations = outcome.applied;
+        draft.facts.count(InputTopic::Acks, EventOutcome::Accepted, outcome.acknowledged);
+        draft.facts.count(InputTopic::Acks, EventOutcome::Stale, outcome.stale);
+        draft.send(&self.vocabulary, outcome.remote);
+        for (number, shard) in active {
+            let may_relax = due.contains(&number);
+            let pace = Pace { now, relax_after: self.settings.relax_after, may_relax };
+            let sealed = shard.seal(pace)?;
+            draft.emit(&self.vocabulary, &self.encoder, now, number, sealed).map_err(ComputeError::from)?;
+        }
+        let number = EpochNumber(self.last_epoch.0 + 1);
+        self.last_epoch = number;
+        // An epoch without outputs or offsets changed nothing: a relaxation was due and is no longer.
+        if !draft.is_empty() {
+            self.computed = Some(draft.finish(number));
+        }
+        Ok(())
+    }
+
+    fn take_records(&mut self, now: Millis, draft: &mut Draft) {
+        let (mut records, mut bytes) = (0, 0);
+        while records < self.settings.epoch_records_max && bytes < self.settings.epoch_bytes_max {
+            let Some(record) = self.backlog.next(self.stalled_until.is_none()) else { break };
+            let topic = record.source.topic;
+            let name = self.settings.topic_names.get(&topic).map_or("", String::as_str);
+            let taken = match intake::take(&self.decoder, &self.vocabulary, name, now, record) {
+                Ok(taken) => taken,
+                Err(stalled) => {
+                    self.registry_stalled = true;
+                    self.observer.registry_stalled(&stalled.0);
+                    self.stalled_until = Some(Millis(now.0 + REGISTRY_RETRY_MILLIS));
+                    continue;
+                }
+            };
+            records += 1;
+            bytes += bytes_of(record);
+            draft.next_offsets.insert(record.source, record.offset.next());
+            let (count, earliest) = draft.facts.taken.entry(record.source).or_insert((0, record.timestamp));
+            *count += 1;
+            *earliest = record.timestamp.min(*earliest);
+            if topic != InputTopic::Graph {
+                draft.facts.events += 1;
+                self.registry_answered();
+            }
+            draft.operations.extend(taken.operations);
+            if let Some(outcome) = taken.outcome {
+                draft.facts.count(topic, outcome, 1);
+            }
+            if let Some((code, letter)) = taken.dead_letter {
+                *draft.facts.dead_letters.entry(code).or_default() += 1;
+                draft.outputs.push(letter);
+            }
+            self.backlog.take(self.stalled_until.is_none());
+        }
+    }
+
+    fn registry_answered(&mut self) {
+        if self.registry_stalled {
+            self.registry_stalled = false;
+            self.observer.registry_answered();
+        }
+    }
+
+    /// The shards that may relax now, and have something that is due: not those for which messages wait.
+    fn due_shards(&mut self, now: Millis) -> BTreeSet<ShardNumber> {
+        let (log, backlog) = (&self.log, &self.backlog);
+        self.shards
+            .active()
+            .filter(|shard| shard.next_due().is_some_and(|due| due <= now))
+            .map(|shard| shard.number())
+            .filter(|number| {
+                let partition = InputPartition::of_shard(*number);
+                log.undelivered(partition) == Some(0) && !backlog.has_graph_records_of(partition)
+            })
+            .collect()
+    }
+
+    fn submit(&mut self) {
+        if self.in_flight.is_some() {
+            return;
+        }
+        if let Some(mut computed) = self.computed.take() {
+            let prepared = std::mem::replace(
+                &mut computed.prepared,
+                crate::log::PreparedEpoch { number: EpochNumber(0), next_offsets: Vec::new(), outputs: Vec::new() },
+            );
+            computed.prepared.number = prepared.number;
+            self.log.commit(prepared);
+            self.in_flight = Some(computed);
+        }
+    }
+
+    fn committed(&mut self, epoch: EpochNumber, changelog: &[(ShardNumber, Offset)]) -> Result<(), EngineError> {
+        let Some(computed) = self.in_flight.take_if(|computed| computed.prepared.number == epoch) else {
+            return Ok(());
+        };
+        let next_offsets: BTreeMap<ShardNumber, Offset> = changelog.iter().copied().collect();
+        let mut settled = Vec::with_capacity(computed.writes.len());
+        let mut changes = Vec::with_capacity(computed.writes.len());
+        for write in computed.writes {
+            settled.push((write.shard, write.sequence));
+            if let Some(next_offset) = next_offsets.get(&write.shard) {
+                changes.push(ShardChanges { shard: write.shard, changes: write.changes, next_offset: *next_offset });
+            }
+        }
+        self.store.write(changes)?;
+        for (number, sequence) in settled {
+            if let Some(shard) = self.shards.active_shard(number) {
+                shard.settle(sequence, self.settings.cached_nodes_max);
+            }
+        }
+        self.observer.epoch_committed(epoch, &computed.facts, self.now());
+        Ok(())
+    }
+
+    fn failed(&mut self, epoch: EpochNumber, error: &CommitError) {
+        if self.in_flight.take_if(|computed| computed.prepared.number == epoch).is_some() {
+            self.observer.epoch_failed(epoch, error);
+            self.abandoned = true;
+        }
+    }
+
+    // ---- flow
+
+    /// Lets flow what can be taken: graph messages to active shards, inputs when every shard of ours is active and the
+    /// backlog has room.
+    fn steer(&mut self) {
+        let restoring: BTreeSet<ShardNumber> = self.shards.still_restoring().map(|(shard, _)| shard).collect();
+        let full = self.settings.backlog_bytes_max;
+        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        for partition in &self.assigned {
+            let is_paused = self.paused.contains(partition);
+            // Once paused, until half of it is taken: not on and off with every record. The graph's messages may take
+            // as much again, so that they never wait for the inputs.
+            let room = if is_paused { full / 2 } else { full };
+            let flows = match partition.shard() {
+                Some(shard) => !restoring.contains(&shard) && self.backlog.bytes() < 2 * room,
+                None => restoring.is_empty() && self.backlog.bytes() < room,
+            };
+            if flows == is_paused {
+                if flows { resume.push(*partition) } else { pause.push(*partition) }
+            }
+        }
+        if !pause.is_empty() {
+            self.paused.extend(&pause);
+            self.log.pause(&pause);
+        }
+        if !resume.is_empty() {
+            self.paused.retain(|partition| !resume.contains(partition));
+            self.log.resume(&resume);
+        }
+    }
+
+    // ---- looks from outside
+
+    fn answer_looks(&mut self) {
+        while let Ok(request) = self.looks.try_recv() {
+            let number = request.identifier.shard(self.settings.shards);
+            let looked = match self.shards.active_shard(number) {
+                Some(shard) => shard
+                    .look(&request.identifier, request.edges_max)
+                    .map_err(|error| LookError::Failed(error.to_string())),
+                None => Err(LookError::NotHere(number.0)),
+            };
+            // Whoever asked may have gone.
+            drop(request.answer.try_send(looked));
+        }
+    }
+
+    fn report(&mut self) {
+        let waiting_for = self.waiting_for();
+        let ready = waiting_for.is_empty();
+        self.handle.set_readiness(Readiness { ready, waiting_for, shards_owned: self.shards.count() });
+        if !self.observer.wants_progress() {
+            return;
+        }
+        let mut uncommitted = self.backlog.waiting();
+        for facts in [&self.computed, &self.in_flight].into_iter().flatten().map(|computed| &computed.facts) {
+            for (partition, (count, earliest)) in &facts.taken {
+                let (waiting, first) = uncommitted.entry(*partition).or_insert((0, *earliest));
+                *waiting += count;
+                *first = (*first).min(*earliest);
+            }
+        }
+        let counters = self.shards.active().map(|shard| shard.counters().clone()).collect();
+        let progress = Progress {
+            now: self.now(),
+            shards_owned: self.shards.count(),
+            shards_restoring: self.shards.still_restoring().count(),
+            uncommitted,
+            undelivered: self.assigned.iter().map(|partition| (*partition, self.log.undelivered(*partition))).collect(),
+            counters,
+            store_bytes: self.store.bytes(),
+        };
+        self.observer.progress(&progress);
+    }
+
+    fn waiting_for(&self) -> Vec<String> {
+        let mut waiting_for = Vec::new();
+        if self.draining {
+            waiting_for.push("its own end: it is stopping".to_owned());
+        }
+        if self.assigned.is_empty() && !self.log.has_joined() {
+            waiting_for.push("the group to assign partitions".to_owned());
+        }
+        for (shard, remaining) in self.shards.still_restoring() {
+            waiting_for.push(match remaining {
+                Some(remaining) => format!("shard {shard} to be restored: about {remaining} records to go"),
+                None => format!("shard {shard} to be restored"),
+            });
+        }
+        if self.is_stalled() {
+            waiting_for.push("the schema registry to answer".to_owned());
+        }
+        waiting_for
+    }
+}

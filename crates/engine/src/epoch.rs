@@ -1,0 +1,223 @@
+//! One epoch: records in; suppressions, dead letters, messages and changes out. Computed in memory, on top of the epoch
+//! that is being committed.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use quell_domain::{Millis, RefusalCode, RightState, ShardNumber, Suppression};
+use quell_graph::{
+    Addressed, Change, Direction, ReadError, RetractionCause, Sequence, Statement, Vocabulary, write_operations,
+};
+use quell_wire::Encoder;
+
+use crate::intake::{EventOutcome, TRACEPARENT};
+use crate::log::{EpochNumber, InputPartition, InputTopic, Offset, Output, OutputTopic, PreparedEpoch};
+
+/// About how many bytes of operations go into one record of the graph topic: far below any broker's limit.
+const GRAPH_RECORD_BYTES: usize = 256 * 1024;
+
+/// About how many bytes an operation takes, to cut batches before they are written.
+const OPERATION_BYTES: usize = 256;
+
+/// An epoch that has been computed, and is to be committed.
+#[derive(Debug)]
+pub struct Computed {
+    /// What goes to the log.
+    pub prepared: PreparedEpoch,
+    /// What goes to the store once the log has it.
+    pub writes: Vec<ShardWrite>,
+    /// What happened, for whoever watches.
+    pub facts: Facts,
+}
+
+/// What an epoch changes in one shard.
+#[derive(Debug)]
+pub struct ShardWrite {
+    /// The shard.
+    pub shard: ShardNumber,
+    /// The epoch's number in this shard.
+    pub sequence: Sequence,
+    /// The rows.
+    pub changes: Vec<Change>,
+}
+
+/// What happened in an epoch. It counts once the epoch is committed, so that a record that is read again after a crash
+/// is not counted twice.
+#[derive(Debug)]
+pub struct Facts {
+    /// When it began.
+    pub began: Instant,
+    /// How many input records it took, graph messages apart.
+    pub events: u64,
+    /// What became of them.
+    pub outcomes: BTreeMap<(InputTopic, EventOutcome), u64>,
+    /// Dead letters, by code.
+    pub dead_letters: BTreeMap<RefusalCode, u64>,
+    /// For each suppression: for whom, which way, and when its cause was written to Kafka.
+    pub suppressions: Vec<(quell_domain::DownstreamNumber, Direction, Millis)>,
+    /// Relaxations that were published.
+    pub relaxed: Vec<RetractionCause>,
+    /// Operations that were applied here.
+    pub local_operations: u64,
+    /// Operations for shards of other instances.
+    pub remote_operations: u64,
+    /// For each partition that it took records from: how many, and the earliest timestamp.
+    pub taken: BTreeMap<InputPartition, (u64, Millis)>,
+}
+
+impl Facts {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            events: 0,
+            outcomes: BTreeMap::new(),
+            dead_letters: BTreeMap::new(),
+            suppressions: Vec::new(),
+            relaxed: Vec::new(),
+            local_operations: 0,
+            remote_operations: 0,
+            taken: BTreeMap::new(),
+        }
+    }
+
+    /// Counts an outcome.
+    pub fn count(&mut self, topic: InputTopic, outcome: EventOutcome, times: u64) {
+        if times > 0 {
+            *self.outcomes.entry((topic, outcome)).or_default() += times;
+        }
+    }
+}
+
+/// An epoch in the making.
+#[derive(Debug)]
+pub struct Draft {
+    /// Where to read on.
+    pub next_offsets: BTreeMap<InputPartition, Offset>,
+    /// What the records ask of nodes.
+    pub operations: Vec<Addressed>,
+    /// What goes out.
+    pub outputs: Vec<Output>,
+    /// What goes to the store.
+    pub writes: Vec<ShardWrite>,
+    /// What happened.
+    pub facts: Facts,
+}
+
+impl Draft {
+    /// An epoch that has not begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            next_offsets: BTreeMap::new(),
+            operations: Vec::new(),
+            outputs: Vec::new(),
+            writes: Vec::new(),
+            facts: Facts::new(),
+        }
+    }
+
+    /// Adds what goes to other instances, in batches.
+    pub fn send(&mut self, vocabulary: &Vocabulary, remote: BTreeMap<ShardNumber, Vec<Addressed>>) {
+        for (shard, operations) in remote {
+            self.facts.remote_operations += operations.len() as u64;
+            for batch in operations.chunks(GRAPH_RECORD_BYTES / OPERATION_BYTES) {
+                self.outputs.push(Output {
+                    topic: OutputTopic::Graph(shard),
+                    key: None,
+                    value: Some(write_operations(vocabulary, batch)),
+                    headers: Vec::new(),
+                });
+            }
+        }
+    }
+
+    /// Adds what a shard publishes and changes.
+    ///
+    /// # Errors
+    /// When a suppression cannot be encoded.
+    pub fn emit(
+        &mut self,
+        vocabulary: &Vocabulary,
+        encoder: &Encoder,
+        now: Millis,
+        shard: ShardNumber,
+        sealed: quell_graph::Sealed,
+    ) -> Result<(), quell_wire::EncodeError> {
+        for statement in &sealed.statements {
+            self.outputs.push(suppression(vocabulary, encoder, now, statement)?);
+            self.facts.suppressions.push((statement.downstream, statement.direction, statement.origin.timestamp));
+        }
+        self.facts.relaxed.extend(sealed.relaxed);
+        for (key, value) in &sealed.changes {
+            self.outputs.push(Output {
+                topic: OutputTopic::Changelog(shard),
+                key: Some(key.clone()),
+                value: value.clone(),
+                headers: Vec::new(),
+            });
+        }
+        self.writes.push(ShardWrite { shard, sequence: sealed.sequence, changes: sealed.changes });
+        Ok(())
+    }
+
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.next_offsets.is_empty() && self.outputs.is_empty()
+    }
+
+    /// The epoch, to be committed.
+    #[must_use]
+    pub fn finish(self, number: EpochNumber) -> Computed {
+        let next_offsets = self.next_offsets.into_iter().collect();
+        let prepared = PreparedEpoch { number, next_offsets, outputs: self.outputs };
+        Computed { prepared, writes: self.writes, facts: self.facts }
+    }
+}
+
+fn suppression(
+    vocabulary: &Vocabulary,
+    encoder: &Encoder,
+    now: Millis,
+    statement: &Statement,
+) -> Result<Output, quell_wire::EncodeError> {
+    let policy = vocabulary.policy();
+    let rights = statement.rights.iter().map(|stated| {
+        let state = RightState {
+            opted_out: stated.choice.action == quell_domain::Action::OptOut,
+            choice_id: stated.choice.event_id.clone(),
+            since: stated.choice.effective_at,
+            inherited: stated.inherited,
+            due_at: policy.calendar().due_at(stated.choice.received_at),
+        };
+        (stated.right, state)
+    });
+    let message = Suppression {
+        identifier: statement.identifier.clone(),
+        downstream: statement.downstream,
+        version: statement.version,
+        rights: rights.collect(),
+        published_at: now,
+    };
+    let traceparent = statement.origin.traceparent.as_ref();
+    Ok(Output {
+        topic: OutputTopic::Suppressions(statement.downstream),
+        key: Some(statement.identifier.key().into_bytes()),
+        value: Some(encoder.suppression(policy, &message)?),
+        headers: traceparent
+            .map(|parent| (TRACEPARENT.to_owned(), Some(parent.as_bytes().to_vec())))
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// A shard's rows could not be read while an epoch was computed, or a suppression not be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum ComputeError {
+    /// See [`ReadError`]. The epoch is thrown away; an operator must act.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A suppression has no encoding: the schema registry has no schema for it. An operator must act.
+    #[error("cannot encode a suppression: {0}")]
+    Encode(#[from] quell_wire::EncodeError),
+}

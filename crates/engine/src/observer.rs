@@ -1,0 +1,57 @@
+//! Who watches the engine: metrics and the log of the operator. The engine says what happens; what becomes a line and
+//! what a number is decided elsewhere.
+
+use std::collections::BTreeMap;
+
+use quell_domain::{Millis, ShardNumber};
+use quell_graph::Counters;
+
+use crate::epoch::Facts;
+use crate::log::{CommitError, EpochNumber, InputPartition};
+
+/// Where the engine stands; reported from time to time.
+#[derive(Debug)]
+pub struct Progress {
+    /// The engine's clock.
+    pub now: Millis,
+    /// How many shards it owns.
+    pub shards_owned: usize,
+    /// How many of them are being restored.
+    pub shards_restoring: usize,
+    /// By partition: records that were delivered and are not committed yet, and the earliest timestamp among them.
+    pub uncommitted: BTreeMap<InputPartition, (u64, Millis)>,
+    /// By assigned partition: records that were not delivered yet; none while unknown.
+    pub undelivered: BTreeMap<InputPartition, Option<u64>>,
+    /// What each active shard counts.
+    pub counters: Vec<Counters>,
+    /// Bytes on disk.
+    pub store_bytes: u64,
+}
+
+/// Watches the engine. All of it is called on the engine's thread, so none of it may block.
+pub trait Observer: Send {
+    /// The group gave partitions.
+    fn partitions_assigned(&mut self, partitions: &[InputPartition]);
+    /// The group takes partitions away.
+    fn partitions_revoked(&mut self, partitions: &[InputPartition]);
+    /// The group has taken partitions away.
+    fn partitions_lost(&mut self, partitions: &[InputPartition]);
+    /// More of a shard's changelog was read: how much of it just now and in all, and about how much is to come.
+    fn shard_restoring(&mut self, shard: ShardNumber, more: u64, read: u64, remaining: u64);
+    /// A shard is active.
+    fn shard_restored(&mut self, shard: ShardNumber, read: u64);
+    /// What is stored of a shard is older than what its changelog still has; it begins anew.
+    fn changelog_truncated(&mut self, shard: ShardNumber);
+    /// An epoch is in the log and in the store.
+    fn epoch_committed(&mut self, epoch: EpochNumber, facts: &Facts, now: Millis);
+    /// An epoch was thrown away.
+    fn epoch_failed(&mut self, epoch: EpochNumber, error: &CommitError);
+    /// The schema registry does not answer, and inputs wait for it. Called with every try.
+    fn registry_stalled(&mut self, reason: &str);
+    /// The schema registry answers again.
+    fn registry_answered(&mut self);
+    /// Whether it is time for [`Observer::progress`].
+    fn wants_progress(&mut self) -> bool;
+    /// Where the engine stands.
+    fn progress(&mut self, progress: &Progress);
+}

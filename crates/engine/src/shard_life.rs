@@ -1,0 +1,110 @@
+//! A shard's life at this instance: restoring, then active, then gone.
+
+use std::collections::BTreeMap;
+
+use quell_domain::ShardNumber;
+use quell_graph::{Rows, Shard};
+
+use crate::log::Offset;
+
+/// A shard whose changelog is being read: nothing can be applied to it.
+#[derive(Debug)]
+pub struct Restoring<R> {
+    /// Its committed rows.
+    pub rows: R,
+    /// The changelog is contained up to here.
+    pub next_offset: Offset,
+    /// How many records have been read, and about how many are to come.
+    pub read: u64,
+    /// See `read`.
+    pub remaining: Option<u64>,
+}
+
+/// Where a shard of this instance stands.
+#[derive(Debug)]
+pub enum Life<R> {
+    /// Its changelog is being read.
+    Restoring(Restoring<R>),
+    /// It computes.
+    Active(Shard<R>),
+}
+
+/// The shards of this instance.
+#[derive(Debug)]
+pub struct Shards<R>(BTreeMap<ShardNumber, Life<R>>);
+
+impl<R> Default for Shards<R> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<R: Rows> Shards<R> {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Their numbers.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<ShardNumber> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Adds a shard that is to be restored, or puts one back to that.
+    pub fn restore(&mut self, number: ShardNumber, restoring: Restoring<R>) {
+        self.0.insert(number, Life::Restoring(restoring));
+    }
+
+    /// Adds a shard that has been restored.
+    pub fn activate(&mut self, shard: Shard<R>) {
+        self.0.insert(shard.number(), Life::Active(shard));
+    }
+
+    /// Lets a shard go.
+    pub fn remove(&mut self, number: ShardNumber) {
+        self.0.remove(&number);
+    }
+
+    /// A shard that is being restored.
+    pub fn restoring(&mut self, number: ShardNumber) -> Option<&mut Restoring<R>> {
+        match self.0.get_mut(&number) {
+            Some(Life::Restoring(restoring)) => Some(restoring),
+            _ => None,
+        }
+    }
+
+    /// Takes a shard out that was being restored.
+    pub fn take_restoring(&mut self, number: ShardNumber) -> Option<Restoring<R>> {
+        self.restoring(number)?;
+        match self.0.remove(&number) {
+            Some(Life::Restoring(restoring)) => Some(restoring),
+            _ => None,
+        }
+    }
+
+    /// The shards that compute.
+    pub fn active(&mut self) -> impl Iterator<Item = &mut Shard<R>> {
+        self.0.values_mut().filter_map(|life| match life {
+            Life::Active(shard) => Some(shard),
+            Life::Restoring(_) => None,
+        })
+    }
+
+    /// One of the shards that compute.
+    pub fn active_shard(&mut self, number: ShardNumber) -> Option<&mut Shard<R>> {
+        match self.0.get_mut(&number) {
+            Some(Life::Active(shard)) => Some(shard),
+            _ => None,
+        }
+    }
+
+    /// Those that are being restored, with about how many records are to come.
+    pub fn still_restoring(&self) -> impl Iterator<Item = (ShardNumber, Option<u64>)> {
+        self.0.iter().filter_map(|(number, life)| match life {
+            Life::Restoring(restoring) => Some((*number, restoring.remaining)),
+            Life::Active(_) => None,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Operations as bytes: how they travel through the graph topic, many in a record.
+
+use std::sync::Arc;
+
+use quell_domain::{AckOutcome, Acknowledgement};
+
+use super::bytes::{Corrupt, Reader, Writer};
+use super::choice::{read_choice, read_contribution, write_choice, write_contribution};
+use super::vocabulary::Vocabulary;
+use crate::edge::LinkRegister;
+use crate::generation::{Generation, RetractionCause};
+use crate::message::{Addressed, Message, Operation, Origin};
+
+/// The layout of a batch. A larger one is refused.
+const LAYOUT: u8 = 1;
+
+const CHOOSE: u8 = 1;
+const LINK: u8 = 2;
+const HEAR: u8 = 3;
+const ACKNOWLEDGE: u8 = 4;
+
+const HOLDS: u8 = 1;
+const FROM_HUB: u8 = 1 << 1;
+const ASKS: u8 = 1 << 2;
+
+/// One record of the graph topic.
+#[must_use]
+pub fn write_operations(vocabulary: &Vocabulary, operations: &[Addressed]) -> Vec<u8> {
+    let mut writer = Writer(vec![LAYOUT]);
+    writer.count(operations.len());
+    let mut last: Option<&Arc<Origin>> = None;
+    for addressed in operations {
+        let same_origin = last.is_some_and(|last| Arc::ptr_eq(last, &addressed.origin) || **last == *addressed.origin);
+        writer.byte(u8::from(same_origin));
+        if !same_origin {
+            write_origin(&mut writer, &addressed.origin);
+        }
+        last = Some(&addressed.origin);
+        writer.identifier(&addressed.to);
+        write_operation(&mut writer, vocabulary, &addressed.operation);
+    }
+    writer.0
+}
+
+/// The operations of a record of the graph topic.
+///
+/// # Errors
+/// When the bytes are none that [`write_operations`] wrote.
+pub fn read_operations(vocabulary: &Vocabulary, bytes: &[u8]) -> Result<Vec<Addressed>, Corrupt> {
+    let mut reader = Reader(bytes);
+    if reader.byte()? != LAYOUT {
+        return Err(Corrupt);
+    }
+    let count = reader.count()?;
+    let mut operations = Vec::with_capacity(count);
+    let mut origin = Arc::new(Origin::default());
+    for _ in 0..count {
+        if reader.byte()? == 0 {
+            origin = Arc::new(read_origin(&mut reader)?);
+        }
+        let to = reader.identifier()?;
+        // None: about a right or a downstream that the policy no longer declares.
+        if let Some(operation) = read_operation(&mut reader, vocabulary)? {
+            operations.push(Addressed { to, operation, origin: Arc::clone(&origin) });
+        }
+    }
+    reader.end()?;
+    Ok(operations)
+}
+
+fn write_operation(writer: &mut Writer, vocabulary: &Vocabulary, operation: &Operation) {
+    match operation {
+        Operation::Choose { choice, rights } => {
+            writer.byte(CHOOSE);
+            write_choice(writer, choice, None);
+            vocabulary.write_rights(writer, *rights);
+        }
+        Operation::Link { other, register } => {
+            writer.byte(LINK);
+            writer.identifier(other);
+            writer.byte(u8::from(register.holds));
+            writer.millis(register.observed_at);
+        }
+        Operation::Hear(message) => {
+            writer.byte(HEAR);
+            write_message(writer, vocabulary, message);
+        }
+        Operation::Acknowledge(acknowledgement) => {
+            writer.byte(ACKNOWLEDGE);
+            vocabulary.write_downstream(writer, acknowledgement.downstream);
+            writer.identifier(&acknowledgement.identifier);
+            writer.number(acknowledgement.version);
+            writer.byte(u8::from(acknowledgement.outcome == AckOutcome::Applied));
+            writer.millis(acknowledgement.applied_at);
+        }
+    }
+}
+
+fn read_operation(reader: &mut Reader<'_>, vocabulary: &Vocabulary) -> Result<Option<Operation>, Corrupt> {
+    Ok(match reader.byte()? {
+        CHOOSE => {
+            let choice = read_choice(reader, None)?;
+            Some(Operation::Choose { choice, rights: vocabulary.read_rights(reader)? })
+        }
+        LINK => {
+            let other = reader.identifier()?;
+            let holds = reader.byte()? != 0;
+            Some(Operation::Link { other, register: LinkRegister { observed_at: reader.millis()?, holds } })
+        }
+        HEAR => Some(Operation::Hear(read_message(reader, vocabulary)?)),
+        ACKNOWLEDGE => {
+            let downstream = vocabulary.read_downstream(reader)?;
+            let identifier = reader.identifier()?;
+            let version = reader.number()?;
+            let outcome = if reader.byte()? != 0 { AckOutcome::Applied } else { AckOutcome::Failed };
+            let applied_at = reader.millis()?;
+            downstream.map(|downstream| {
+                Operation::Acknowledge(Acknowledgement { downstream, identifier, version, outcome, applied_at })
+            })
+        }
+        _ => return Err(Corrupt),
+    })
+}
+
+fn write_message(writer: &mut Writer, vocabulary: &Vocabulary, message: &Message) {
+    let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+    writer.byte(flag(message.register.holds, HOLDS) | flag(message.from_hub, FROM_HUB) | flag(message.asks, ASKS));
+    writer.identifier(&message.from);
+    writer.millis(message.register.observed_at);
+    writer.number(message.counter);
+    write_generation(writer, message.generation);
+    write_contribution(writer, vocabulary, &message.said);
+}
+
+fn read_message(reader: &mut Reader<'_>, vocabulary: &Vocabulary) -> Result<Message, Corrupt> {
+    let flags = reader.byte()?;
+    let from = reader.identifier()?;
+    let register = LinkRegister { observed_at: reader.millis()?, holds: flags & HOLDS != 0 };
+    let counter = reader.number()?;
+    let generation = read_generation(reader)?;
+    let said = read_contribution(reader, vocabulary)?;
+    let (from_hub, asks) = (flags & FROM_HUB != 0, flags & ASKS != 0);
+    Ok(Message { from, register, counter, generation, said, from_hub, asks })
+}
+
+pub(super) fn write_generation(writer: &mut Writer, generation: Generation) {
+    writer.number(generation.counter);
+    if generation.counter > 0 {
+        writer.fixed(generation.tie);
+        writer.byte(generation.cause.code());
+    }
+}
+
+pub(super) fn read_generation(reader: &mut Reader<'_>) -> Result<Generation, Corrupt> {
+    let counter = reader.number()?;
+    if counter == 0 {
+        return Ok(Generation::default());
+    }
+    let tie = reader.fixed()?;
+    let cause = RetractionCause::of_code(reader.byte()?).ok_or(Corrupt)?;
+    Ok(Generation { counter, tie, cause })
+}
+
+pub(super) fn write_origin(writer: &mut Writer, origin: &Origin) {
+    writer.millis(origin.timestamp);
+    writer.bytes(origin.traceparent.as_deref().unwrap_or_default().as_bytes());
+}
+
+pub(super) fn read_origin(reader: &mut Reader<'_>) -> Result<Origin, Corrupt> {
+    let timestamp = reader.millis()?;
+    let traceparent = reader.text()?;
+    Ok(Origin { timestamp, traceparent: (!traceparent.is_empty()).then(|| traceparent.into()) })
+}

@@ -1,0 +1,20 @@
+//! Bytes of rows and of graph messages.
+//!
+//! Numbers are LEB128 varints, signed ones in zigzag. What the policy numbers (rights, downstreams) is written by name,
+//! the well-known names as one byte: so stored bytes mean the same whatever the policy's order. A name that the policy
+//! no longer declares is skipped when it is read.
+
+mod bytes;
+mod choice;
+mod edge;
+mod message;
+mod node;
+mod vocabulary;
+
+pub use bytes::Corrupt;
+pub use edge::{read_edge, write_edge};
+pub use message::{read_operations, write_operations};
+pub use node::{read_node, write_node};
+pub use vocabulary::Vocabulary;
+
+pub(crate) use bytes::{Reader, Writer};
