@@ -66,7 +66,7 @@ free_port() {
 runs() {
   local pid
   pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] || return 1
-  command_line "$pid" 2>/dev/null | grep -qF -- "$2"
+  command_line "$pid" 2>/dev/null | grep -F -- "$2" >/dev/null
 }
 
 # A small Debian has /proc but no ps, macOS the other way round.
