@@ -1,0 +1,163 @@
+//! Every metric: its name with its unit, what it says, its labels and its buckets. Nowhere else is one named.
+//!
+//! A unit is the last word of a name before `_total`: seconds, bytes, records; a name without one counts things.
+
+/// A metric's definition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Definition {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, for whoever reads `/metrics`.
+    pub help: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// The upper bounds of its buckets; empty for what is no histogram.
+    pub buckets: &'static [f64],
+}
+
+const fn metric(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Definition {
+    Definition { name, help, labels, buckets: &[] }
+}
+
+/// From a broker's round trip up to what only an outage explains; 5 s is the objective of the alerts.
+const PROPAGATION_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// An epoch takes a transaction's time at least; one of many seconds is a broker that does not answer.
+const EPOCH_BUCKETS: &[f64] = &[0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// One event on an idle system, `engine.epoch_records_max` on a busy one.
+const EPOCH_EVENTS_BUCKETS: &[f64] = &[0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5];
+
+/// What came in, and what became of it.
+pub const EVENTS: Definition = metric(
+    "quell_events_total",
+    "Records taken from an input topic and committed, by what became of them.",
+    &["topic", "outcome"],
+);
+
+/// What went out.
+pub const SUPPRESSIONS: Definition =
+    metric("quell_suppressions_total", "Suppressions published, by downstream.", &["downstream"]);
+
+/// What was refused.
+pub const DEAD_LETTERS: Definition = metric(
+    "quell_dead_letters_total",
+    "Records that were refused, whole or in part, and are dead letters, by the reason's code.",
+    &["code"],
+);
+
+/// How fast an opt-out arrives.
+pub const PROPAGATION: Definition = Definition {
+    name: "quell_propagation_seconds",
+    help: "From the Kafka timestamp of the causing record to the commit of the suppression. A relaxation (action=relax) waits engine.relax_after on purpose.",
+    labels: &["downstream", "action"],
+    buckets: PROPAGATION_BUCKETS,
+};
+
+/// What waits, in records. Absent for a partition of which it is not known.
+pub const CONSUMER_LAG_RECORDS: Definition = metric(
+    "quell_consumer_lag_records",
+    "Records of an owned partition that are not yet committed. Absent while unknown.",
+    &["topic", "partition"],
+);
+
+/// What waits, in time. Absent for a topic of which it is not known.
+pub const CONSUMER_LAG: Definition = metric(
+    "quell_consumer_lag_seconds",
+    "Age of the oldest record of the topic that is not yet committed; 0 when there is none. Absent while unknown.",
+    &["topic"],
+);
+
+/// The engine's pulse.
+pub const EPOCHS: Definition = metric("quell_epochs_total", "Epochs that were committed.", &[]);
+
+/// How long the pulse takes.
+pub const EPOCH_SECONDS: Definition = Definition {
+    name: "quell_epoch_seconds",
+    help: "From the first record of an epoch being taken to its commit.",
+    labels: &[],
+    buckets: EPOCH_BUCKETS,
+};
+
+/// How much the pulse carries.
+pub const EPOCH_EVENTS: Definition = Definition {
+    name: "quell_epoch_events",
+    help: "Input records per epoch, graph messages apart.",
+    labels: &[],
+    buckets: EPOCH_EVENTS_BUCKETS,
+};
+
+/// When the pulse was last felt.
+pub const LAST_COMMIT: Definition = metric(
+    "quell_last_commit_timestamp_seconds",
+    "When an epoch was last committed, in seconds since 1970; 0 before the first.",
+    &[],
+);
+
+/// Epochs that were thrown away, and computed again.
+pub const COMMIT_FAILURES: Definition = metric(
+    "quell_commit_failures_total",
+    "Epochs that were not committed and were computed again, by reason. Fencing is a part of every hand-over.",
+    &["reason"],
+);
+
+/// The opt-outs that were lifted.
+pub const RELAXATIONS: Definition = metric(
+    "quell_relaxations_total",
+    "Relaxations published: a right that was opted out no longer is, by cause.",
+    &["cause"],
+);
+
+/// The opt-outs that are about to be lifted.
+pub const DEFERRED_RELAXATIONS: Definition = metric(
+    "quell_deferred_relaxations",
+    "Identifiers with a relaxation that waits: for engine.relax_after, or for a shard to catch up.",
+    &[],
+);
+
+/// What shards tell each other.
+pub const GRAPH_MESSAGES: Definition = metric(
+    "quell_graph_messages_total",
+    "Messages between identifiers: within this instance (local), or through the graph topic (remote).",
+    &["scope"],
+);
+
+/// What was read back.
+pub const RESTORE_RECORDS: Definition =
+    metric("quell_restore_records_total", "Changelog records read to restore shards.", &[]);
+
+/// What this instance answers for.
+pub const SHARDS_OWNED: Definition =
+    metric("quell_shards_owned", "Shards that the group has given to this instance.", &[]);
+
+/// What this instance does not yet answer for.
+pub const SHARDS_RESTORING: Definition =
+    metric("quell_shards_restoring", "Owned shards that are still being restored from the changelog.", &[]);
+
+/// Identifiers through which nothing passes.
+pub const HUBS: Definition = metric(
+    "quell_hubs",
+    "Identifiers of the owned shards with more neighbours than max_neighbours allows, by identifier type.",
+    &["type"],
+);
+
+/// Whom to ask for an answer.
+pub const UNACKNOWLEDGED: Definition = metric(
+    "quell_unacknowledged",
+    "Identifiers of the owned shards whose last suppression the downstream has not acknowledged.",
+    &["downstream"],
+);
+
+/// How much disk is used.
+pub const STORE_BYTES: Definition = metric("quell_store_bytes", "Bytes on disk of the owned shards.", &[]);
+
+/// Whether a schema is missing.
+pub const REGISTRY_STALLED: Definition = metric(
+    "quell_registry_stalled",
+    "1 while records wait for a schema because the schema registry does not answer, else 0.",
+    &[],
+);
+
+/// Which Quell this is.
+pub const BUILD_INFO: Definition =
+    metric("quell_build_info", "Always 1; the labels say which build runs.", &["version"]);

@@ -1,0 +1,30 @@
+//! What happens, as structs with their facts. [`Event::emit`] writes one line of the log and moves the metrics.
+//!
+//! Levels: `error` wakes somebody, `warn` is read in the morning, `info` is a change of state, `debug` is the pulse.
+//! Nothing is written per record: an epoch is the smallest thing that has a line.
+
+mod broker;
+mod epoch;
+mod group;
+mod life;
+mod progress;
+mod refusals;
+mod registry;
+mod shards;
+
+pub use broker::{BrokerBack, BrokerUnreachable};
+pub use epoch::{EpochCommitted, EpochFailed, Propagated};
+pub use group::{PartitionsAssigned, PartitionsLost, PartitionsRevoked};
+pub use life::{EngineFailed, EngineStarted, EngineStopped, EngineStopping, HttpListening, StoreOpened};
+pub use progress::{PartitionLag, ProgressReported, TopicLag};
+pub use refusals::{RecordsRefused, Refusals};
+pub use registry::{RegistryBack, RegistryUnavailable};
+pub use shards::{ChangelogRead, ChangelogTruncated, RestoreProgressed, ShardRestored};
+
+use crate::metrics::Metrics;
+
+/// Something that happened.
+pub trait Event {
+    /// Writes its line and moves its metrics.
+    fn emit(&self, metrics: &Metrics);
+}

@@ -1,0 +1,92 @@
+//! A shard's life: restored from its changelog, then active.
+
+use quell_domain::ShardNumber;
+
+use super::Event;
+use crate::metrics::Metrics;
+
+/// A piece of a shard's changelog was read and stored.
+#[derive(Clone, Debug)]
+pub struct ChangelogRead {
+    /// Which shard.
+    pub shard: ShardNumber,
+    /// How many records.
+    pub records: u64,
+}
+
+impl Event for ChangelogRead {
+    fn emit(&self, metrics: &Metrics) {
+        tracing::debug!(shard = self.shard.0, records = self.records, "changelog read");
+        metrics.series.restore_records.inc_by(self.records);
+    }
+}
+
+/// How far the restore of a shard is. Said from time to time while it lasts, at a pace that the caller sets.
+#[derive(Clone, Debug)]
+pub struct RestoreProgressed {
+    /// Which shard.
+    pub shard: ShardNumber,
+    /// Records read so far.
+    pub read: u64,
+    /// About how many are still to come.
+    pub remaining: u64,
+}
+
+impl RestoreProgressed {
+    /// How much of the changelog has been read, in whole percents.
+    fn percent(&self) -> u64 {
+        let all = self.read.saturating_add(self.remaining);
+        self.read.saturating_mul(100).checked_div(all).unwrap_or(100)
+    }
+}
+
+impl Event for RestoreProgressed {
+    fn emit(&self, _: &Metrics) {
+        tracing::info!(
+            shard = self.shard.0,
+            read = self.read,
+            remaining = self.remaining,
+            percent = self.percent(),
+            "restoring shard"
+        );
+    }
+}
+
+/// A shard is restored, and active from now on.
+#[derive(Clone, Debug)]
+pub struct ShardRestored {
+    /// Which shard.
+    pub shard: ShardNumber,
+    /// How many records of its changelog were read for that.
+    pub read: u64,
+}
+
+impl Event for ShardRestored {
+    fn emit(&self, _: &Metrics) {
+        tracing::info!(shard = self.shard.0, read = self.read, "shard restored");
+    }
+}
+
+/// What is stored of a shard is older than the oldest record of its changelog: it begins anew, from the changelog alone.
+#[derive(Clone, Debug)]
+pub struct ChangelogTruncated {
+    /// Which shard.
+    pub shard: ShardNumber,
+}
+
+impl Event for ChangelogTruncated {
+    fn emit(&self, _: &Metrics) {
+        tracing::warn!(shard = self.shard.0, "stored rows are older than the changelog reaches back; restoring anew");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_changelog_is_restored_whole() {
+        let percent = |read, remaining| RestoreProgressed { shard: ShardNumber(3), read, remaining }.percent();
+        assert_eq!([percent(0, 0), percent(0, 9), percent(1, 2), percent(7, 0)], [100, 0, 33, 100]);
+    }
+}
