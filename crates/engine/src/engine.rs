@@ -350,7 +350,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         if self.stalled_until.is_some_and(|until| now >= until) {
             self.stalled_until = None;
         }
-        let mut draft = Draft::new();
+        let mut draft = Draft::default();
         self.take_records(now, &mut draft);
         let due = self.due_shards(now);
         if draft.next_offsets.is_empty() && due.is_empty() {

@@ -65,8 +65,8 @@ pub struct Facts {
     pub taken: BTreeMap<InputPartition, (u64, Millis)>,
 }
 
-impl Facts {
-    fn new() -> Self {
+impl Default for Facts {
+    fn default() -> Self {
         Self {
             began: Instant::now(),
             events: 0,
@@ -79,7 +79,9 @@ impl Facts {
             taken: BTreeMap::new(),
         }
     }
+}
 
+impl Facts {
     /// Counts an outcome.
     pub fn count(&mut self, topic: InputTopic, outcome: EventOutcome, times: u64) {
         if times > 0 {
@@ -89,7 +91,7 @@ impl Facts {
 }
 
 /// An epoch in the making.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Draft {
     /// Where to read on.
     pub next_offsets: BTreeMap<InputPartition, Offset>,
@@ -104,18 +106,6 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// An epoch that has not begun.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            next_offsets: BTreeMap::new(),
-            operations: Vec::new(),
-            outputs: Vec::new(),
-            writes: Vec::new(),
-            facts: Facts::new(),
-        }
-    }
-
     /// Adds what goes to other instances, in batches.
     pub fn send(&mut self, vocabulary: &Vocabulary, remote: BTreeMap<ShardNumber, Vec<Addressed>>) {
         for (shard, operations) in remote {

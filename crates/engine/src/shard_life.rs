@@ -26,7 +26,7 @@ pub enum Life<R> {
     /// Its changelog is being read.
     Restoring(Restoring<R>),
     /// It computes.
-    Active(Shard<R>),
+    Active(Box<Shard<R>>),
 }
 
 /// The shards of this instance.
@@ -59,7 +59,7 @@ impl<R: Rows> Shards<R> {
 
     /// Adds a shard that has been restored.
     pub fn activate(&mut self, shard: Shard<R>) {
-        self.0.insert(shard.number(), Life::Active(shard));
+        self.0.insert(shard.number(), Life::Active(Box::new(shard)));
     }
 
     /// Lets a shard go.
@@ -87,7 +87,7 @@ impl<R: Rows> Shards<R> {
     /// The shards that compute.
     pub fn active(&mut self) -> impl Iterator<Item = &mut Shard<R>> {
         self.0.values_mut().filter_map(|life| match life {
-            Life::Active(shard) => Some(shard),
+            Life::Active(shard) => Some(&mut **shard),
             Life::Restoring(_) => None,
         })
     }

@@ -1,0 +1,8 @@
+//! Avro's binary encoding of our own schemas, straight from and to bytes; strings are borrowed.
+
+mod reader;
+mod records;
+mod writer;
+
+pub(crate) use records::{ack, choice, link, suppression};
+pub(crate) use writer::{write_ack, write_choice, write_link, write_suppression};

@@ -1,0 +1,86 @@
+//! Our records.
+
+use std::collections::BTreeMap;
+
+use quell_domain::{AckOutcome, Action, RawAck, RawChoice, RawIdentifier, RawLink};
+
+use super::reader::{Fault, Reader};
+use crate::message::{NamedIdentifier, RightMessage, SuppressionMessage};
+
+fn identifier<'a>(reader: &mut Reader<'a>) -> Result<RawIdentifier<'a>, Fault> {
+    Ok(RawIdentifier { identifier_type: reader.text()?, value: reader.text()? })
+}
+
+/// A `ChoiceEvent`.
+pub(crate) fn choice(bytes: &[u8]) -> Result<RawChoice<'_>, Fault> {
+    let reader = &mut Reader(bytes);
+    let event_id = reader.text()?;
+    let action = if reader.symbol(2)? == 0 { Action::OptOut } else { Action::OptIn };
+    let mut rights = Vec::new();
+    reader.blocks(|reader| {
+        rights.push(reader.text()?);
+        Ok(())
+    })?;
+    let mut identifiers = Vec::new();
+    reader.blocks(|reader| {
+        identifiers.push(identifier(reader)?);
+        Ok(())
+    })?;
+    let (effective_at, received_at) = (reader.long()?, reader.long()?);
+    let source = reader.text()?;
+    reader.optional_string()?;
+    reader.optional_string()?;
+    reader.attributes()?;
+    reader.end()?;
+    Ok(RawChoice { event_id, action, rights, identifiers, effective_at, received_at, source })
+}
+
+/// A `LinkEvent`.
+pub(crate) fn link(bytes: &[u8]) -> Result<RawLink<'_>, Fault> {
+    let reader = &mut Reader(bytes);
+    let event_id = reader.text()?;
+    let holds = reader.symbol(2)? == 0;
+    let (a, b) = (identifier(reader)?, identifier(reader)?);
+    let observed_at = reader.long()?;
+    let source = reader.text()?;
+    reader.attributes()?;
+    reader.end()?;
+    Ok(RawLink { event_id, holds, a, b, observed_at, source })
+}
+
+/// A `SuppressionAck`.
+pub(crate) fn ack(bytes: &[u8]) -> Result<RawAck<'_>, Fault> {
+    let reader = &mut Reader(bytes);
+    let downstream = reader.text()?;
+    let identifier = identifier(reader)?;
+    let version = reader.long()?;
+    let outcome = if reader.symbol(2)? == 0 { AckOutcome::Applied } else { AckOutcome::Failed };
+    let applied_at = reader.long()?;
+    reader.optional_string()?;
+    reader.end()?;
+    Ok(RawAck { downstream, identifier, version, outcome, applied_at })
+}
+
+/// A `Suppression`.
+pub(crate) fn suppression(bytes: &[u8]) -> Result<SuppressionMessage, Fault> {
+    let reader = &mut Reader(bytes);
+    let named = identifier(reader)?;
+    let downstream = reader.string()?.to_owned();
+    let version = reader.long()?;
+    let suppressed = reader.boolean()?;
+    let mut rights = BTreeMap::new();
+    reader.blocks(|reader| {
+        let name = reader.string()?.to_owned();
+        let opted_out = reader.boolean()?;
+        let choice_id = reader.string()?.to_owned();
+        let since = reader.long()?;
+        let inherited = reader.boolean()?;
+        let due_at = reader.long()?;
+        rights.insert(name, RightMessage { opted_out, choice_id, since, inherited, due_at });
+        Ok(())
+    })?;
+    let published_at = reader.long()?;
+    reader.end()?;
+    let identifier = NamedIdentifier::new(named.identifier_type, named.value);
+    Ok(SuppressionMessage { identifier, downstream, version, suppressed, rights, published_at })
+}

@@ -1,0 +1,123 @@
+//! Writing our records.
+
+use std::collections::BTreeMap;
+
+use quell_domain::{AckOutcome, Action, Identifier, Policy, Suppression};
+
+use crate::message::{AckMessage, ChoiceMessage, LinkMessage, NamedIdentifier};
+
+struct Writer<'a>(&'a mut Vec<u8>);
+
+impl Writer<'_> {
+    fn long(&mut self, number: i64) {
+        let mut number = ((number << 1) ^ (number >> 63)).cast_unsigned();
+        while number >= 0x80 {
+            self.0.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push((number & 0x7f) as u8);
+    }
+
+    fn length(&mut self, length: usize) {
+        self.long(i64::try_from(length).unwrap_or(i64::MAX)); // no slice is longer
+    }
+
+    fn string(&mut self, text: &str) {
+        self.length(text.len());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.0.push(u8::from(value));
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        match text {
+            None => self.long(0),
+            Some(text) => {
+                self.long(1);
+                self.string(text);
+            }
+        }
+    }
+
+    /// The items of an array or a map, in one block.
+    fn block<T>(&mut self, items: impl ExactSizeIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
+        if items.len() > 0 {
+            self.length(items.len());
+            items.for_each(|item| write(self, item));
+        }
+        self.long(0);
+    }
+
+    fn identifier(&mut self, identifier: &NamedIdentifier) {
+        self.string(&identifier.identifier_type);
+        self.string(&identifier.value);
+    }
+
+    fn attributes(&mut self, attributes: &BTreeMap<String, String>) {
+        self.block(attributes.iter(), |writer, (key, value)| {
+            writer.string(key);
+            writer.string(value);
+        });
+    }
+}
+
+/// A `ChoiceEvent`.
+pub(crate) fn write_choice(out: &mut Vec<u8>, message: &ChoiceMessage) {
+    let mut writer = Writer(out);
+    writer.string(&message.event_id);
+    writer.long(i64::from(message.action == Action::OptIn));
+    writer.block(message.rights.iter(), |writer, right| writer.string(right));
+    writer.block(message.identifiers.iter(), Writer::identifier);
+    writer.long(message.effective_at);
+    writer.long(message.received_at);
+    writer.string(&message.source);
+    writer.optional(message.channel.as_deref());
+    writer.optional(message.jurisdiction.as_deref());
+    writer.attributes(&message.attributes);
+}
+
+/// A `LinkEvent`.
+pub(crate) fn write_link(out: &mut Vec<u8>, message: &LinkMessage) {
+    let mut writer = Writer(out);
+    writer.string(&message.event_id);
+    writer.long(i64::from(!message.holds));
+    writer.identifier(&message.a);
+    writer.identifier(&message.b);
+    writer.long(message.observed_at);
+    writer.string(&message.source);
+    writer.attributes(&message.attributes);
+}
+
+/// A `SuppressionAck`.
+pub(crate) fn write_ack(out: &mut Vec<u8>, message: &AckMessage) {
+    let mut writer = Writer(out);
+    writer.string(&message.downstream);
+    writer.identifier(&message.identifier);
+    writer.long(message.version);
+    writer.long(i64::from(message.outcome == AckOutcome::Failed));
+    writer.long(message.applied_at);
+    writer.optional(message.detail.as_deref());
+}
+
+/// A `Suppression`, straight from the engine's own.
+pub(crate) fn write_suppression(out: &mut Vec<u8>, policy: &Policy, suppression: &Suppression) {
+    let identifier: &Identifier = &suppression.identifier;
+    let downstream = policy.downstreams().get(usize::from(suppression.downstream.0));
+    let mut writer = Writer(out);
+    writer.string(identifier.identifier_type());
+    writer.string(&identifier.value());
+    writer.string(downstream.map_or("", |known| &known.name));
+    writer.long(i64::try_from(suppression.version).unwrap_or(i64::MAX));
+    writer.boolean(suppression.suppressed());
+    writer.block(suppression.rights.iter(), |writer, (right, state)| {
+        writer.string(policy.right_name(*right));
+        writer.boolean(state.opted_out);
+        writer.string(state.choice_id.as_str());
+        writer.long(state.since.0);
+        writer.boolean(state.inherited);
+        writer.long(state.due_at.0);
+    });
+    writer.long(suppression.published_at.0);
+}

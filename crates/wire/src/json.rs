@@ -1,0 +1,258 @@
+//! JSON: the plain form of Avro's JSON encoding, without type wrappers around unions.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use quell_domain::{AckOutcome, Action, Policy, RawAck, RawChoice, RawIdentifier, RawLink, Suppression};
+use serde_json::{Map, Value, json};
+
+use crate::message::{AckMessage, ChoiceMessage, LinkMessage, NamedIdentifier, RightMessage, SuppressionMessage};
+
+/// The fields of a record.
+struct Fields(Map<String, Value>);
+
+fn record(bytes: &[u8]) -> Result<Fields, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "the record is not UTF-8".to_owned())?;
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => Ok(Fields(fields)),
+        Ok(_) => Err("the record is not a JSON object".to_owned()),
+        Err(error) => Err(format!("the record is not JSON: {error}")),
+    }
+}
+
+impl Fields {
+    fn take(&mut self, name: &str) -> Result<Value, String> {
+        self.0.remove(name).ok_or_else(|| format!("the record has no field {name}"))
+    }
+
+    fn text(&mut self, name: &str) -> Result<String, String> {
+        text(self.take(name)?, name)
+    }
+
+    fn long(&mut self, name: &str) -> Result<i64, String> {
+        self.take(name)?.as_i64().ok_or_else(|| format!("{name} is not a whole number of 64 bits"))
+    }
+
+    /// Milliseconds, or RFC 3339 with any offset. A fraction of a millisecond is cut off.
+    fn instant(&mut self, name: &str) -> Result<i64, String> {
+        let wrong = || format!("{name} is neither milliseconds nor an RFC 3339 time");
+        match self.take(name)? {
+            Value::Number(number) => match number.as_i64() {
+                Some(millis) => Ok(millis),
+                None => whole(number.as_f64().ok_or_else(wrong)?).ok_or_else(wrong),
+            },
+            Value::String(text) => {
+                let timestamp: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+                let millis = timestamp.as_nanosecond().div_euclid(1_000_000);
+                i64::try_from(millis).map_err(|_| wrong())
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn optional_text(&mut self, name: &str) -> Result<Option<String>, String> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => text(value, name).map(Some),
+        }
+    }
+
+    fn array<T>(&mut self, name: &str, item: impl Fn(Value) -> Result<T, String>) -> Result<Vec<T>, String> {
+        match self.take(name)? {
+            Value::Array(values) => values.into_iter().map(item).collect(),
+            _ => Err(format!("{name} is not an array")),
+        }
+    }
+
+    fn attributes(&mut self) -> Result<(), String> {
+        match self.0.remove("attributes") {
+            None => Ok(()),
+            Some(Value::Object(values)) if values.values().all(Value::is_string) => Ok(()),
+            Some(_) => Err("attributes is not a map of strings".to_owned()),
+        }
+    }
+
+    fn symbol<const N: usize>(&mut self, name: &str, symbols: [&str; N]) -> Result<usize, String> {
+        let symbol = self.text(name)?;
+        let known = symbols.iter().position(|known| *known == symbol);
+        known.ok_or_else(|| format!("{name} is none of {}", symbols.join(", ")))
+    }
+}
+
+/// The whole part of a number of milliseconds.
+fn whole(number: f64) -> Option<i64> {
+    // Beyond this not every whole number is one of these numbers; no real time is near.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.is_finite() && number.abs() <= EXACT { format!("{:.0}", number.floor()).parse().ok() } else { None }
+}
+
+/// A string; also one in the wrapper that Avro's JSON encoding puts around a union.
+fn text(value: Value, name: &str) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Object(mut wrapped) if wrapped.len() == 1 => match wrapped.remove("string") {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(format!("{name} is not a string")),
+        },
+        _ => Err(format!("{name} is not a string")),
+    }
+}
+
+fn identifier(value: Value, name: &str) -> Result<RawIdentifier<'static>, String> {
+    match value {
+        Value::Object(fields) => {
+            let mut fields = Fields(fields);
+            let identifier_type = Cow::Owned(fields.text("type")?);
+            Ok(RawIdentifier { identifier_type, value: Cow::Owned(fields.text("value")?) })
+        }
+        _ => Err(format!("{name} is not an identifier")),
+    }
+}
+
+/// A `ChoiceEvent`.
+pub(crate) fn choice(bytes: &[u8]) -> Result<RawChoice<'_>, String> {
+    let mut fields = record(bytes)?;
+    let event_id = Cow::Owned(fields.text("event_id")?);
+    let action = if fields.symbol("action", ["OPT_OUT", "OPT_IN"])? == 0 { Action::OptOut } else { Action::OptIn };
+    let rights = fields.array("rights", |value| text(value, "a right").map(Cow::Owned))?;
+    let identifiers = fields.array("identifiers", |value| identifier(value, "one of the identifiers"))?;
+    let (effective_at, received_at) = (fields.instant("effective_at")?, fields.instant("received_at")?);
+    let source = Cow::Owned(fields.text("source")?);
+    fields.optional_text("channel")?;
+    fields.optional_text("jurisdiction")?;
+    fields.attributes()?;
+    Ok(RawChoice { event_id, action, rights, identifiers, effective_at, received_at, source })
+}
+
+/// A `LinkEvent`.
+pub(crate) fn link(bytes: &[u8]) -> Result<RawLink<'_>, String> {
+    let mut fields = record(bytes)?;
+    let event_id = Cow::Owned(fields.text("event_id")?);
+    let holds = fields.symbol("action", ["LINK", "UNLINK"])? == 0;
+    let (a, b) = (identifier(fields.take("a")?, "a")?, identifier(fields.take("b")?, "b")?);
+    let observed_at = fields.instant("observed_at")?;
+    let source = Cow::Owned(fields.text("source")?);
+    fields.attributes()?;
+    Ok(RawLink { event_id, holds, a, b, observed_at, source })
+}
+
+/// A `SuppressionAck`.
+pub(crate) fn ack(bytes: &[u8]) -> Result<RawAck<'_>, String> {
+    let mut fields = record(bytes)?;
+    let downstream = Cow::Owned(fields.text("downstream")?);
+    let identifier = identifier(fields.take("identifier")?, "identifier")?;
+    let version = fields.long("version")?;
+    let applied = fields.symbol("outcome", ["APPLIED", "FAILED"])? == 0;
+    let outcome = if applied { AckOutcome::Applied } else { AckOutcome::Failed };
+    let applied_at = fields.instant("applied_at")?;
+    fields.optional_text("detail")?;
+    Ok(RawAck { downstream, identifier, version, outcome, applied_at })
+}
+
+/// A `Suppression`.
+pub(crate) fn suppression(bytes: &[u8]) -> Result<SuppressionMessage, String> {
+    let boolean = |value: Value, name: &str| value.as_bool().ok_or_else(|| format!("{name} is not a boolean"));
+    let mut fields = record(bytes)?;
+    let named = identifier(fields.take("identifier")?, "identifier")?;
+    let mut rights = BTreeMap::new();
+    match fields.take("rights")? {
+        Value::Object(states) => {
+            for (name, state) in states {
+                let Value::Object(state) = state else { return Err("rights holds what is no state".to_owned()) };
+                let mut state = Fields(state);
+                let message = RightMessage {
+                    opted_out: boolean(state.take("opted_out")?, "opted_out")?,
+                    choice_id: state.text("choice_id")?,
+                    since: state.instant("since")?,
+                    inherited: boolean(state.take("inherited")?, "inherited")?,
+                    due_at: state.instant("due_at")?,
+                };
+                rights.insert(name, message);
+            }
+        }
+        _ => return Err("rights is not a map".to_owned()),
+    }
+    Ok(SuppressionMessage {
+        identifier: NamedIdentifier::new(named.identifier_type, named.value),
+        downstream: fields.text("downstream")?,
+        version: fields.long("version")?,
+        suppressed: boolean(fields.take("suppressed")?, "suppressed")?,
+        rights,
+        published_at: fields.instant("published_at")?,
+    })
+}
+
+fn named(identifier: &NamedIdentifier) -> Value {
+    json!({ "type": identifier.identifier_type, "value": identifier.value })
+}
+
+/// A `ChoiceEvent`.
+pub(crate) fn write_choice(message: &ChoiceMessage) -> Value {
+    json!({
+        "event_id": message.event_id,
+        "action": match message.action { Action::OptOut => "OPT_OUT", Action::OptIn => "OPT_IN" },
+        "rights": message.rights,
+        "identifiers": message.identifiers.iter().map(named).collect::<Vec<_>>(),
+        "effective_at": message.effective_at,
+        "received_at": message.received_at,
+        "source": message.source,
+        "channel": message.channel,
+        "jurisdiction": message.jurisdiction,
+        "attributes": message.attributes,
+    })
+}
+
+/// A `LinkEvent`.
+pub(crate) fn write_link(message: &LinkMessage) -> Value {
+    json!({
+        "event_id": message.event_id,
+        "action": if message.holds { "LINK" } else { "UNLINK" },
+        "a": named(&message.a),
+        "b": named(&message.b),
+        "observed_at": message.observed_at,
+        "source": message.source,
+        "attributes": message.attributes,
+    })
+}
+
+/// A `SuppressionAck`.
+pub(crate) fn write_ack(message: &AckMessage) -> Value {
+    json!({
+        "downstream": message.downstream,
+        "identifier": named(&message.identifier),
+        "version": message.version,
+        "outcome": match message.outcome { AckOutcome::Applied => "APPLIED", AckOutcome::Failed => "FAILED" },
+        "applied_at": message.applied_at,
+        "detail": message.detail,
+    })
+}
+
+/// A `Suppression`.
+pub(crate) fn write_suppression(policy: &Policy, suppression: &Suppression) -> Value {
+    let rights: Map<String, Value> = suppression
+        .rights
+        .iter()
+        .map(|(right, state)| {
+            let state = json!({
+                "opted_out": state.opted_out,
+                "choice_id": state.choice_id.as_str(),
+                "since": state.since.0,
+                "inherited": state.inherited,
+                "due_at": state.due_at.0,
+            });
+            (policy.right_name(*right).to_owned(), state)
+        })
+        .collect();
+    let downstream = policy.downstreams().get(usize::from(suppression.downstream.0));
+    json!({
+        "identifier": {
+            "type": suppression.identifier.identifier_type(),
+            "value": suppression.identifier.value(),
+        },
+        "downstream": downstream.map_or("", |known| &known.name),
+        "version": suppression.version,
+        "suppressed": suppression.suppressed(),
+        "rights": rights,
+        "published_at": suppression.published_at.0,
+    })
+}

@@ -1,0 +1,114 @@
+//! Messages as the schemas have them, with all their fields.
+
+use std::collections::BTreeMap;
+
+use quell_domain::{AckOutcome, Action};
+
+/// An identifier by its type's name and its value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamedIdentifier {
+    /// Its type.
+    pub identifier_type: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl NamedIdentifier {
+    /// An identifier.
+    pub fn new(identifier_type: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { identifier_type: identifier_type.into(), value: value.into() }
+    }
+}
+
+/// `quell.v1.ChoiceEvent`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChoiceMessage {
+    /// Unique for ever.
+    pub event_id: String,
+    /// What was chosen.
+    pub action: Action,
+    /// The rights that it names.
+    pub rights: Vec<String>,
+    /// Where it was made.
+    pub identifiers: Vec<NamedIdentifier>,
+    /// When it was made.
+    pub effective_at: i64,
+    /// When it was received.
+    pub received_at: i64,
+    /// Who reports it.
+    pub source: String,
+    /// How it was made.
+    pub channel: Option<String>,
+    /// Under which law.
+    pub jurisdiction: Option<String>,
+    /// For the audit.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// `quell.v1.LinkEvent`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkMessage {
+    /// Unique for ever.
+    pub event_id: String,
+    /// `LINK`, or `UNLINK`.
+    pub holds: bool,
+    /// One end.
+    pub a: NamedIdentifier,
+    /// The other.
+    pub b: NamedIdentifier,
+    /// When it was seen.
+    pub observed_at: i64,
+    /// Who reports it.
+    pub source: String,
+    /// For the audit.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// `quell.v1.SuppressionAck`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AckMessage {
+    /// Who says it.
+    pub downstream: String,
+    /// Of whom.
+    pub identifier: NamedIdentifier,
+    /// The highest version applied.
+    pub version: i64,
+    /// Whether it was.
+    pub outcome: AckOutcome,
+    /// When.
+    pub applied_at: i64,
+    /// In words.
+    pub detail: Option<String>,
+}
+
+/// `quell.v1.RightState`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RightMessage {
+    /// Whether it is opted out.
+    pub opted_out: bool,
+    /// The choice that is named.
+    pub choice_id: String,
+    /// When it was made.
+    pub since: i64,
+    /// Whether it was made elsewhere.
+    pub inherited: bool,
+    /// By when it must have been applied.
+    pub due_at: i64,
+}
+
+/// `quell.v1.Suppression`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuppressionMessage {
+    /// Whose state it is.
+    pub identifier: NamedIdentifier,
+    /// Who is told.
+    pub downstream: String,
+    /// Grows with every message for this identifier.
+    pub version: i64,
+    /// Whether any right is opted out.
+    pub suppressed: bool,
+    /// By right.
+    pub rights: BTreeMap<String, RightMessage>,
+    /// When the engine decided it.
+    pub published_at: i64,
+}

@@ -1,0 +1,87 @@
+//! The schemas: the only definition of the wire format, embedded from `schemas/`.
+
+use apache_avro::Schema;
+
+/// A schema, and how records that carry it begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireSchema {
+    /// The full name of its record.
+    pub name: &'static str,
+    /// The `.avsc` file.
+    pub text: &'static str,
+    /// What follows `C3 01` in single-object encoding: its CRC-64-AVRO fingerprint, little-endian.
+    pub fingerprint: [u8; 8],
+}
+
+/// `quell.v1.ChoiceEvent`
+pub const CHOICE_EVENT: WireSchema = WireSchema {
+    name: "quell.v1.ChoiceEvent",
+    text: include_str!("../../../schemas/choice_event.avsc"),
+    fingerprint: [0x4e, 0xc5, 0xad, 0x7f, 0x3c, 0x5c, 0x7b, 0x32],
+};
+/// `quell.v1.LinkEvent`
+pub const LINK_EVENT: WireSchema = WireSchema {
+    name: "quell.v1.LinkEvent",
+    text: include_str!("../../../schemas/link_event.avsc"),
+    fingerprint: [0xa2, 0x29, 0x00, 0xa3, 0x13, 0xb8, 0xb0, 0xc2],
+};
+/// `quell.v1.Suppression`
+pub const SUPPRESSION: WireSchema = WireSchema {
+    name: "quell.v1.Suppression",
+    text: include_str!("../../../schemas/suppression.avsc"),
+    fingerprint: [0x33, 0x5d, 0x9f, 0x2b, 0xe1, 0xe1, 0x87, 0x53],
+};
+/// `quell.v1.SuppressionAck`
+pub const SUPPRESSION_ACK: WireSchema = WireSchema {
+    name: "quell.v1.SuppressionAck",
+    text: include_str!("../../../schemas/suppression_ack.avsc"),
+    fingerprint: [0x55, 0xc5, 0x43, 0x3b, 0xfa, 0x9e, 0x9d, 0x6c],
+};
+
+/// All of them.
+pub const ALL: [WireSchema; 4] = [CHOICE_EVENT, LINK_EVENT, SUPPRESSION, SUPPRESSION_ACK];
+
+/// The first bytes of a record in single-object encoding.
+pub const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
+/// The first byte of a record in the Confluent wire format; the schema's id follows in four, big-endian.
+pub const CONFLUENT: u8 = 0;
+
+/// The CRC-64-AVRO fingerprint of a schema's Parsing Canonical Form, as it stands in records.
+///
+/// `Schema::fingerprint` of the Avro crate keeps `{"type":"long"}` where a logical type was, which the specification
+/// strips (AVRO-4004), so the canonical form is repaired here.
+#[must_use]
+pub fn fingerprint_of(schema: &Schema) -> [u8; 8] {
+    let mut canonical = schema.canonical_form();
+    for primitive in ["null", "boolean", "int", "long", "float", "double", "bytes", "string"] {
+        canonical = canonical.replace(&format!("{{\"type\":\"{primitive}\"}}"), &format!("\"{primitive}\""));
+    }
+    rabin(canonical.as_bytes()).to_le_bytes()
+}
+
+/// The fingerprint of no bytes, and the polynomial (Avro specification, "Schema Fingerprints").
+const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
+
+fn rabin(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(EMPTY, |fingerprint, byte| {
+        let mut remainder = (fingerprint ^ u64::from(*byte)) & 0xff;
+        for _ in 0..8 {
+            remainder = (remainder >> 1) ^ (EMPTY & (remainder & 1).wrapping_neg());
+        }
+        (fingerprint >> 8) ^ remainder
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_those_of_the_avro_specification() {
+        assert_eq!(rabin(b"\"int\""), 0x7275_d51a_3f39_5c8f);
+        for schema in ALL {
+            assert_eq!(fingerprint_of(&Schema::parse_str(schema.text).unwrap()), schema.fingerprint, "{}", schema.name);
+        }
+    }
+}
