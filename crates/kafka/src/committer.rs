@@ -1,0 +1,325 @@
+//! The committer: a thread of its own that writes epochs in Kafka transactions, one at a time.
+//!
+//! The order within a transaction is a rule, not a habit: everything is flushed *before* the group's offsets are sent.
+//! The broker checks the sender's generation when it takes the offsets (KIP-447), so whatever a fenced instance managed
+//! to write lies below the high watermark that stood when the next owner was assigned, and the next owner's restore
+//! waits for its fate.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use quell_domain::ShardNumber;
+use quell_engine::log::{CommitError, EpochNumber, Offset, Output, OutputTopic, PreparedEpoch};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::{ClientContext, Message, TopicPartitionList};
+
+use crate::outage::Outage;
+use crate::settings::{Settings, Topics};
+
+/// How long one call may take before it is made again.
+const CALL: Duration = Duration::from_secs(5);
+
+/// How long a commit is tried before its outcome is taken to be unknown, and a new producer settles it.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long the flush naps when nothing has come back yet. `flush` itself looks every 10 ms only.
+const FLUSH_NAP: Duration = Duration::from_micros(200);
+
+/// An epoch, and what the group must still think of us.
+pub(crate) struct Job {
+    pub epoch: PreparedEpoch,
+    pub offsets: TopicPartitionList,
+    pub group: ConsumerGroupMetadata,
+}
+
+/// How an epoch ended.
+pub(crate) struct Ended {
+    pub epoch: EpochNumber,
+    pub result: Result<Vec<(ShardNumber, Offset)>, CommitError>,
+}
+
+/// The handle of the committer's thread. Dropping it ends the thread, after the epoch in hand.
+pub(crate) struct Committer {
+    jobs: Option<Sender<Job>>,
+    ended: Receiver<Ended>,
+    finished: Sender<Ended>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Committer {
+    /// Starts the thread, which makes its producer at once: its first id can take half a second.
+    pub fn start(settings: &Settings, transactional_id: &str) -> std::io::Result<Self> {
+        let (jobs, waiting) = channel();
+        let (finished, ended) = channel();
+        let worker_finished = finished.clone();
+        let worker = Worker {
+            config: settings.producer(transactional_id),
+            topics: settings.topics.clone(),
+            outage: Arc::default(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("quell-committer".to_owned())
+            .spawn(move || worker.run(&waiting, &worker_finished))?;
+        Ok(Self { jobs: Some(jobs), ended, finished, thread: Some(thread) })
+    }
+
+    /// Takes an epoch.
+    pub fn commit(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // The thread ends only after this handle.
+            drop(jobs.send(job));
+        }
+    }
+
+    /// Ends an epoch that cannot even begin.
+    pub fn refuse(&self, epoch: EpochNumber, error: CommitError) {
+        // The receiver is ours.
+        drop(self.finished.send(Ended { epoch, result: Err(error) }));
+    }
+
+    /// The end of an epoch, if there is one.
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended.try_recv().ok()
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// Learns from delivery reports where the changelogs go on, and whether anything was not delivered.
+#[derive(Default)]
+struct Deliveries {
+    changelog: Mutex<BTreeMap<u32, i64>>,
+    failed: Mutex<Option<String>>,
+    outage: Arc<Outage>,
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.outage.report(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    /// The shard of a changelog record, and one; 0 for any other.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        match result {
+            Ok(message) => {
+                if let Some(shard) = opaque.checked_sub(1).and_then(|shard| u32::try_from(shard).ok()) {
+                    let mut changelog = self.changelog.lock().unwrap_or_else(PoisonError::into_inner);
+                    let last = changelog.entry(shard).or_insert(-1);
+                    *last = message.offset().max(*last);
+                }
+            }
+            Err((error, _)) => {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+}
+
+type TransactionalProducer = BaseProducer<Deliveries>;
+
+struct Worker {
+    config: rdkafka::ClientConfig,
+    topics: Topics,
+    outage: Arc<Outage>,
+}
+
+/// Why a transaction did not end well.
+enum Fault {
+    /// It can be aborted.
+    Abort(KafkaError),
+    /// The producer is of no use any more.
+    Fatal(KafkaError),
+    /// The commit was sent, and nobody knows.
+    InDoubt(KafkaError),
+    /// A record was not delivered.
+    Undelivered(String),
+}
+
+impl Worker {
+    fn run(self, jobs: &Receiver<Job>, ended: &Sender<Ended>) {
+        let mut producer = self.new_producer();
+        while let Ok(job) = jobs.recv() {
+            let epoch = job.epoch.number;
+            let result = match self.transact(&producer, &job) {
+                Ok(()) => {
+                    self.outage.back();
+                    let changelog = std::mem::take(
+                        &mut *producer.context().changelog.lock().unwrap_or_else(PoisonError::into_inner),
+                    );
+                    Ok(changelog.into_iter().map(|(shard, last)| (ShardNumber(shard), Offset(last).next())).collect())
+                }
+                Err(fault) => {
+                    let (error, usable) = self.give_up(&producer, fault);
+                    if !usable {
+                        drop(producer);
+                        producer = self.new_producer();
+                    }
+                    Err(error)
+                }
+            };
+            producer.context().changelog.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            *producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if ended.send(Ended { epoch, result }).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A producer that has fenced whoever had our name before, and settled what was left open. Tries for ever.
+    fn new_producer(&self) -> TransactionalProducer {
+        loop {
+            let context = Deliveries { outage: Arc::clone(&self.outage), ..Deliveries::default() };
+            let made = self.config.create_with_context::<_, TransactionalProducer>(context);
+            let error = match made.and_then(|producer| producer.init_transactions(CALL * 2).map(|()| producer)) {
+                Ok(producer) => return producer,
+                Err(error) => error,
+            };
+            self.outage.report(&error, "the transactional producer cannot begin");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    fn transact(&self, producer: &TransactionalProducer, job: &Job) -> Result<(), Fault> {
+        producer.begin_transaction().map_err(fault)?;
+        for output in &job.epoch.outputs {
+            self.send(producer, output)?;
+        }
+        self.flush(producer)?;
+        if job.offsets.count() > 0 {
+            retried(COMMIT_DEADLINE, || producer.send_offsets_to_transaction(&job.offsets, &job.group, CALL))?;
+        }
+        match retried(COMMIT_DEADLINE, || producer.commit_transaction(CALL)) {
+            Err(Fault::Abort(error)) if is_retriable(&error) => Err(Fault::InDoubt(error)),
+            other => other,
+        }
+    }
+
+    fn send(&self, producer: &TransactionalProducer, output: &Output) -> Result<(), Fault> {
+        let (topic, partition, opaque) = self.place(output.topic);
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, opaque);
+        record.partition = partition;
+        record.key = output.key.as_deref();
+        record.payload = output.value.as_deref();
+        if !output.headers.is_empty() {
+            let headers = output.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header { key, value: value.as_deref() })
+            });
+            record.headers = Some(headers);
+        }
+        loop {
+            match producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    producer.poll(Duration::from_millis(5));
+                }
+                Err((error, _)) => return Err(fault(error)),
+            }
+        }
+    }
+
+    fn place(&self, topic: OutputTopic) -> (&str, Option<i32>, usize) {
+        let partition = |shard: ShardNumber| i32::try_from(shard.0).ok();
+        match topic {
+            OutputTopic::Suppressions(downstream) => {
+                let name = self.topics.suppressions.get(usize::from(downstream.0)).map_or("", String::as_str);
+                (name, None, 0)
+            }
+            OutputTopic::DeadLetters => (&self.topics.dead_letters, None, 0),
+            OutputTopic::Graph(shard) => (&self.topics.graph, partition(shard), 0),
+            OutputTopic::Changelog(shard) => {
+                let opaque = usize::try_from(shard.0).map_or(0, |shard| shard + 1);
+                (&self.topics.changelog, partition(shard), opaque)
+            }
+        }
+    }
+
+    /// Until every record is in the log. `flush` and `commit_transaction` look every 10 to 100 ms only.
+    fn flush(&self, producer: &TransactionalProducer) -> Result<(), Fault> {
+        while producer.in_flight_count() > 0 {
+            producer.poll(Duration::ZERO);
+            std::thread::sleep(FLUSH_NAP);
+            if let Some((_, reason)) = producer.client().fatal_error() {
+                return Err(Fault::Fatal(KafkaError::Canceled))
+                    .inspect_err(|_| tracing::debug!(reason, "producer failed"));
+            }
+        }
+        match producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(reason) => Err(Fault::Undelivered(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends what cannot be committed. Whether the producer can go on.
+    fn give_up(&self, producer: &TransactionalProducer, given: Fault) -> (CommitError, bool) {
+        let (error, reason) = match given {
+            Fault::Abort(error) if is_fenced(&error) => (CommitError::Fenced(error.to_string()), None),
+            Fault::Abort(error) => (CommitError::Aborted(error.to_string()), None),
+            Fault::Undelivered(reason) => (CommitError::Aborted(reason), None),
+            Fault::Fatal(error) => (CommitError::Fenced(error.to_string()), Some(error)),
+            Fault::InDoubt(error) => (CommitError::Ambiguous(error.to_string()), Some(error)),
+        };
+        if reason.is_some() {
+            return (error, false);
+        }
+        let aborted = retried(COMMIT_DEADLINE, || producer.abort_transaction(CALL));
+        (error, aborted.is_ok())
+    }
+}
+
+/// Makes a call until it succeeds, fails for good, or its time is up.
+fn retried(deadline: Duration, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), Fault> {
+    let began = Instant::now();
+    loop {
+        match call() {
+            Ok(()) => return Ok(()),
+            Err(error) if is_retriable(&error) && began.elapsed() < deadline => {
+                tracing::debug!(%error, "trying again");
+            }
+            Err(error) => return Err(fault(error)),
+        }
+    }
+}
+
+fn fault(error: KafkaError) -> Fault {
+    match &error {
+        KafkaError::Transaction(inner) if inner.is_fatal() => Fault::Fatal(error),
+        _ if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => Fault::Fatal(error),
+        _ => Fault::Abort(error),
+    }
+}
+
+fn is_retriable(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(inner) if inner.is_retriable())
+}
+
+fn is_fenced(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::FencedInstanceId
+                | RDKafkaErrorCode::ProducerFenced
+                | RDKafkaErrorCode::InvalidProducerEpoch
+        )
+    )
+}
