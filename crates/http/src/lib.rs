@@ -1,1 +1,28 @@
-//! Health, metrics and reads of identifiers over HTTP
+//! Health, metrics and reads of identifiers over HTTP.
+//!
+//! | path | who asks | answer |
+//! |---|---|---|
+//! | `GET /health/live` | whoever restarts what hangs | 200 |
+//! | `GET /health/ready` | whoever sends work, or rolls out | 200, or 503 and what it waits for |
+//! | `GET /metrics` | Prometheus | every metric, as text |
+//! | `GET /v1/identifiers/{type}/{value}` | `quell explain` | an [`Explanation`], as JSON |
+//!
+//! The last one shows who is linked to whom. It is answered on loopback alone, or to those who have the [`Token`].
+//!
+//! The engine is known through [`EngineView`] only, and no request waits on a thread of the engine or of tokio.
+
+mod explanation;
+mod problem;
+mod routes;
+mod same_machine;
+mod server;
+mod token;
+mod view;
+
+pub use explanation::{
+    CauseStep, Delivery, Edge, EffectiveRight, Explanation, HeldRelaxation, NamedIdentifier, OwnChoice, PublishedRight,
+};
+pub use problem::Problem;
+pub use server::{Options, Server, StartError};
+pub use token::{Token, TokenError};
+pub use view::{EngineView, ExplainError, Readiness};

@@ -1,0 +1,114 @@
+//! What is answered under which path.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::HttpBody as _;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use quell_telemetry::{Metrics, TEXT_FORMAT};
+use tokio::sync::Semaphore;
+
+use crate::problem::{busy, problem, unauthorized};
+use crate::same_machine::is_meant_for_this_machine;
+use crate::token::Token;
+use crate::view::EngineView;
+
+/// How many identifiers are explained at once: each takes a thread, and the engine answers one after the other.
+const EXPLANATIONS_MAX: usize = 8;
+
+/// What the routes share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub metrics: Metrics,
+    pub view: Arc<dyn EngineView>,
+    pub token: Option<Token>,
+    pub explanations: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub fn new(metrics: Metrics, view: Arc<dyn EngineView>, token: Option<Token>) -> Self {
+        Self { metrics, view, token, explanations: Arc::new(Semaphore::new(EXPLANATIONS_MAX)) }
+    }
+}
+
+pub(crate) fn routes(shared: Shared) -> Router {
+    let identifiers = Router::new()
+        .route("/v1/identifiers/{type}/{value}", get(explain))
+        .layer(middleware::from_fn_with_state(shared.clone(), only_for_the_trusted));
+    Router::new()
+        .route("/health/live", get(async || "live\n"))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .merge(identifiers)
+        .fallback(async || problem(StatusCode::NOT_FOUND, "no such path; see /health/live, /health/ready and /metrics"))
+        .layer(middleware::from_fn(without_a_body))
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    let readiness = shared.view.readiness();
+    if readiness.is_ready() {
+        return "ready\n".into_response();
+    }
+    let lines: String = readiness.waiting_for.iter().map(|what| format!("waiting for {what}\n")).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    match shared.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+async fn explain(State(shared): State<Shared>, path: Result<Path<(String, String)>, PathRejection>) -> Response {
+    let Ok(Path((identifier_type, value))) = path else {
+        return problem(StatusCode::BAD_REQUEST, "the identifier is not UTF-8; percent-encode its bytes");
+    };
+    let Ok(permit) = Arc::clone(&shared.explanations).try_acquire_owned() else { return busy() };
+    let asked = tokio::task::spawn_blocking(move || {
+        let explained = shared.view.explain(&identifier_type, &value);
+        drop(permit);
+        explained
+    });
+    match asked.await {
+        Ok(Ok(Some(explanation))) => axum::Json(explanation).into_response(),
+        Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "nothing was ever heard of this identifier"),
+        Ok(Err(error)) => error.into_response(),
+        Err(panicked) => {
+            tracing::error!(error = %panicked, "could not explain an identifier");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "could not explain the identifier; the engine's log says more")
+        }
+    }
+}
+
+/// Identifiers are shown to those who have the token, or to this machine where there is none.
+async fn only_for_the_trusted(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    match &shared.token {
+        Some(token) if !bearer(request.headers()).is_some_and(|shown| token.is(shown)) => unauthorized(),
+        None if !is_meant_for_this_machine(request.headers()) => {
+            problem(StatusCode::FORBIDDEN, "ask by the name localhost or 127.0.0.1, or set http.token and send it")
+        }
+        _ => next.run(request).await,
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Nothing here takes a body, so none is read.
+async fn without_a_body(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let mut response = problem(StatusCode::PAYLOAD_TOO_LARGE, "no request here has a body");
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    response
+}
