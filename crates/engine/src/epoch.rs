@@ -13,11 +13,11 @@ use quell_wire::Encoder;
 use crate::intake::{EventOutcome, TRACEPARENT};
 use crate::log::{EpochNumber, InputPartition, InputTopic, Offset, Output, OutputTopic, PreparedEpoch};
 
-/// About how many bytes of operations go into one record of the graph topic: far below any broker's limit.
-const GRAPH_RECORD_BYTES: usize = 256 * 1024;
+/// How many operations go into one record of the graph topic at most.
+const GRAPH_RECORD_OPERATIONS: usize = 1_024;
 
-/// About how many bytes an operation takes, to cut batches before they are written.
-const OPERATION_BYTES: usize = 256;
+/// How many bytes such a record has at most, so that any broker takes it. One operation alone is far below.
+const GRAPH_RECORD_BYTES: usize = 512 * 1024;
 
 /// An epoch that has been computed, and is to be committed.
 #[derive(Debug)]
@@ -110,15 +110,20 @@ impl Draft {
     pub fn send(&mut self, vocabulary: &Vocabulary, remote: BTreeMap<ShardNumber, Vec<Addressed>>) {
         for (shard, operations) in remote {
             self.facts.remote_operations += operations.len() as u64;
-            for batch in operations.chunks(GRAPH_RECORD_BYTES / OPERATION_BYTES) {
-                self.outputs.push(Output {
-                    topic: OutputTopic::Graph(shard),
-                    key: None,
-                    value: Some(write_operations(vocabulary, batch)),
-                    headers: Vec::new(),
-                });
-            }
+            operations.chunks(GRAPH_RECORD_OPERATIONS).for_each(|batch| self.send_batch(vocabulary, shard, batch));
         }
+    }
+
+    fn send_batch(&mut self, vocabulary: &Vocabulary, shard: ShardNumber, batch: &[Addressed]) {
+        let value = write_operations(vocabulary, batch);
+        if value.len() > GRAPH_RECORD_BYTES && batch.len() > 1 {
+            let (first, second) = batch.split_at(batch.len() / 2);
+            self.send_batch(vocabulary, shard, first);
+            self.send_batch(vocabulary, shard, second);
+            return;
+        }
+        let topic = OutputTopic::Graph(shard);
+        self.outputs.push(Output { topic, key: None, value: Some(value), headers: Vec::new() });
     }
 
     /// Adds what a shard publishes and changes.

@@ -1,17 +1,24 @@
-//! Kafka: the engine's log port on librdkafka.
+//! Kafka: the engine's log port on librdkafka; topics; and what the command line needs of Kafka.
 //!
 //! ```text
 //! engine thread: KafkaLog::poll ──┬── group.rs      consumer, what the group wants
 //!                                 ├── restore.rs    changelogs up to the high watermark
 //!                                 └── committer.rs  a thread of its own with the transactional producer
+//! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs)
 //! ```
 
 mod committer;
 mod group;
 mod log;
 mod outage;
+mod publisher;
+mod reader;
 mod restore;
 mod settings;
+mod topics;
 
 pub use log::KafkaLog;
+pub use publisher::{Message, PublishError, Publisher};
+pub use reader::{ReadRecord, TopicReadError, read_topic};
 pub use settings::{INPUTS, ReservedProperty, Settings, Topics};
+pub use topics::{Checked, Cleanup, Finding, Sizes, TopicAdmin, TopicPlan, TopicsError, plan};
