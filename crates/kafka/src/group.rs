@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quell_engine::log::InputPartition;
+use quell_engine::log::{InputPartition, Offset};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
@@ -22,12 +22,21 @@ pub(crate) enum Rebalance {
     Lost(Vec<InputPartition>),
 }
 
+/// Where a partition ends, for a read-committed reader.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// The last stable offset.
+    pub end: Offset,
+    /// Whether everything before it was delivered. What lies between the last record and the end are control records.
+    pub all_delivered: bool,
+}
+
 /// The context of the group's member. Called by librdkafka inside `poll`, on the engine's thread.
 #[derive(Debug)]
 pub(crate) struct Member {
     topics: Topics,
     rebalances: Mutex<VecDeque<Rebalance>>,
-    undelivered: Mutex<BTreeMap<InputPartition, u64>>,
+    ends: Mutex<BTreeMap<InputPartition, End>>,
     closing: AtomicBool,
     outage: Outage,
     /// Something that an operator must act on.
@@ -39,7 +48,7 @@ impl Member {
         Self {
             topics,
             rebalances: Mutex::default(),
-            undelivered: Mutex::default(),
+            ends: Mutex::default(),
             closing: AtomicBool::new(false),
             outage: Outage::default(),
             fatal: Mutex::default(),
@@ -51,15 +60,14 @@ impl Member {
         lock(&self.rebalances).pop_front()
     }
 
-    /// How many records of a partition were not delivered yet, as of the last statistics.
-    pub fn undelivered(&self, partition: InputPartition) -> Option<u64> {
-        lock(&self.undelivered).get(&partition).copied()
+    /// Where a partition ended as of the last statistics, while it is being fetched.
+    pub fn end(&self, partition: InputPartition) -> Option<End> {
+        lock(&self.ends).get(&partition).copied()
     }
 
-    /// What was known of a partition is so no longer: it was paused, moved or rewound.
-    pub fn forget_undelivered(&self, partitions: &[InputPartition]) {
-        let mut undelivered = lock(&self.undelivered);
-        undelivered.retain(|partition, _| !partitions.contains(partition));
+    /// What was known of partitions is so no longer: they were paused, moved or rewound.
+    pub fn forget_ends(&self, partitions: &[InputPartition]) {
+        lock(&self.ends).retain(|partition, _| !partitions.contains(partition));
     }
 
     /// From now on partitions go as soon as the group wants them back: the engine is gone.
@@ -86,7 +94,7 @@ impl Member {
 
 impl ClientContext for Member {
     fn stats(&self, statistics: Statistics) {
-        let mut undelivered = BTreeMap::new();
+        let mut ends = BTreeMap::new();
         for (name, topic) in &statistics.topics {
             let Some(input) = self.topics.input_of(name) else { continue };
             for (number, known) in &topic.partitions {
@@ -96,12 +104,13 @@ impl ClientContext for Member {
                 if known.fetch_state != "active" || known.ls_offset < 0 || known.next_offset < 0 {
                     continue;
                 }
-                let ahead = u64::try_from(known.ls_offset.saturating_sub(known.next_offset)).unwrap_or(0);
-                let fetched = u64::try_from(known.fetchq_cnt).unwrap_or(0);
-                undelivered.insert(InputPartition { topic: input, partition }, ahead + fetched);
+                let end = Offset(known.ls_offset);
+                // The queue is one for all partitions. What was fetched, and is not in it, was delivered.
+                let all_delivered = known.next_offset >= known.ls_offset && known.fetchq_cnt == 0;
+                ends.insert(InputPartition { topic: input, partition }, End { end, all_delivered });
             }
         }
-        *lock(&self.undelivered) = undelivered;
+        *lock(&self.ends) = ends;
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

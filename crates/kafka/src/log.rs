@@ -213,7 +213,7 @@ impl Log for KafkaLog {
             self.paused.remove(partition);
             self.next_offsets.remove(partition);
         }
-        self.member().forget_undelivered(partitions);
+        self.member().forget_ends(partitions);
         if let Some(waiting) = &mut self.to_position {
             waiting.retain(|partition| !partitions.contains(partition));
         }
@@ -222,7 +222,7 @@ impl Log for KafkaLog {
 
     fn pause(&mut self, partitions: &[InputPartition]) {
         self.paused.extend(partitions);
-        self.member().forget_undelivered(partitions);
+        self.member().forget_ends(partitions);
         self.check(self.consumer.pause(&self.list(partitions)), "partitions cannot be paused");
     }
 
@@ -241,7 +241,7 @@ impl Log for KafkaLog {
             let waiting = self.to_position.as_deref().unwrap_or_default();
             self.assigned.iter().filter(|partition| !waiting.contains(partition)).copied().collect()
         };
-        self.member().forget_undelivered(&positioned);
+        self.member().forget_ends(&positioned);
         self.check(self.consumer.incremental_unassign(&self.list(&positioned)), "partitions cannot be rewound");
         self.to_position.get_or_insert_default().extend(positioned);
     }
@@ -274,7 +274,12 @@ impl Log for KafkaLog {
     }
 
     fn undelivered(&self, partition: InputPartition) -> Option<u64> {
-        self.member().undelivered(partition)
+        let known = self.member().end(partition)?;
+        if known.all_delivered {
+            return Some(0);
+        }
+        let next_offset = self.next_offsets.get(&partition)?;
+        Some(u64::try_from(known.end.0.saturating_sub(next_offset.0)).unwrap_or(0))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientContext;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// How often the same outage is said.
@@ -39,6 +41,20 @@ impl Outage {
         }
     }
 }
+
+/// The context of a client outside the group: says outages, and not that a partition came to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Outsider(Outage);
+
+impl ClientContext for Outsider {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if !matches!(error, KafkaError::PartitionEOF(_) | KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+            self.0.report(&error, reason);
+        }
+    }
+}
+
+impl ConsumerContext for Outsider {}
 
 /// Whether an error is an operator's matter: it does not pass by itself.
 #[must_use]

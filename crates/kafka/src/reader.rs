@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Headers;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use crate::outage::Outsider;
 use crate::settings::Settings;
 
 /// How long the brokers are waited for.
@@ -50,7 +51,8 @@ pub enum TopicReadError {
 /// # Errors
 /// When there is no such topic, or it cannot be read to its end.
 pub fn read_topic(settings: &Settings, topic: &str, mut each: impl FnMut(ReadRecord)) -> Result<(), TopicReadError> {
-    let consumer: BaseConsumer = settings.reader("read_committed").create()?;
+    let consumer: BaseConsumer<Outsider> =
+        settings.reader("read_committed").create_with_context(Outsider::default())?;
     let metadata = consumer.fetch_metadata(Some(topic), DEADLINE)?;
     let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
     let known = known.ok_or_else(|| TopicReadError::NoTopic(topic.to_owned()))?;

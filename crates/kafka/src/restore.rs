@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, Message, TopicPartitionList};
 
-use crate::outage::Outage;
+use crate::outage::{Outage, Outsider};
 use crate::settings::Settings;
 
 /// How long the broker is waited for when it is asked for offsets.
@@ -54,8 +54,8 @@ pub(crate) struct Restorer {
 
 /// Made when there is something to restore, and gone when all is done.
 struct Clients {
-    reader: BaseConsumer,
-    watermarks: BaseConsumer,
+    reader: BaseConsumer<Outsider>,
+    watermarks: BaseConsumer<Outsider>,
 }
 
 impl Restorer {
@@ -104,7 +104,10 @@ impl Restorer {
             return None;
         }
         if self.clients.is_none() {
-            match (self.committed.create(), self.uncommitted.create()) {
+            match (
+                self.committed.create_with_context(Outsider::default()),
+                self.uncommitted.create_with_context(Outsider::default()),
+            ) {
                 (Ok(reader), Ok(watermarks)) => self.clients = Some(Clients { reader, watermarks }),
                 (Err(error), _) | (_, Err(error)) => {
                     self.outage.report(&error, "the changelog's reader cannot begin");

@@ -115,9 +115,9 @@ impl Settings {
     #[must_use]
     pub fn consumer(&self) -> ClientConfig {
         let defaults = [
-            // How soon a dead instance's shards move. Kafka Streams waits 45 s.
-            ("session.timeout.ms", "10000"),
-            ("heartbeat.interval.ms", "2000"),
+            // How soon a dead instance's shards move: the least that a broker allows by its defaults.
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "1500"),
             // Each partition's fetched records, bounded in bytes: the backlog bounds what was delivered.
             ("queued.max.messages.kbytes", "8192"),
             ("queued.min.messages", "20000"),
