@@ -63,9 +63,9 @@ fn a_scan_keeps_its_bounds_its_order_and_its_limit() {
     assert_eq!(scanned(&[1, 0], &[2], 9), keys[1..4]);
     assert_eq!(scanned(&[1, 0], &[2], 2), keys[1..3]);
     assert_eq!(scanned(&[1], &[1, 0], 9), keys[..1]);
-    assert_eq!(scanned(&[1], &[1], 9), [[]; 0]);
-    assert_eq!(scanned(&[2], &[1], 9), [[]; 0]);
-    assert_eq!(scanned(&[], &[], 9), [[]; 0]);
+    for (from, until) in [([1].as_slice(), [1].as_slice()), (&[2], &[1]), (&[], &[])] {
+        assert!(scanned(from, until, 9).is_empty(), "{from:?}..{until:?}");
+    }
 }
 
 #[test]
