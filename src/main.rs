@@ -1,2 +1,22 @@
-//! The `quell` binary.
-fn main() {}
+//! The `quell` binary: arguments, configuration, wiring, exit codes.
+
+mod cli;
+mod commands;
+mod config;
+mod failure;
+mod moment;
+mod parts;
+mod policy;
+mod run;
+mod values;
+
+use std::io;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let done = cli::parse().and_then(|arguments| commands::run(arguments, &mut io::stdout().lock()));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,50 @@
+//! `quell deadletters …`: refused records, looked at and put back.
+
+mod list;
+mod replay;
+mod selection;
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use quell_kafka::Settings;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::{parts, policy};
+
+/// `quell deadletters …`
+#[derive(Debug, Subcommand)]
+pub enum DeadlettersCommand {
+    /// List refused records: when, why, and where they came from
+    List(list::ListArguments),
+    /// Put refused records back where they came from, as they were
+    #[command(
+        after_help = "Key, value, headers and timestamp are those of the original record. To put one back twice \
+                            does no harm. What is refused again becomes a dead letter again."
+    )]
+    Replay(replay::ReplayArguments),
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// When Kafka does not do its part.
+pub fn run(path: Option<&Path>, command: &DeadlettersCommand, out: &mut dyn Write) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    let policy = policy::load(&config)?;
+    let settings = parts::kafka(&config, &policy)?;
+    match command {
+        DeadlettersCommand::List(asked) => list::list(&settings, asked, out),
+        DeadlettersCommand::Replay(asked) => replay::replay(&settings, asked, out),
+    }
+}
+
+/// Reads the dead letters' topic to its end.
+fn read_letters(settings: &Settings, each: impl FnMut(quell_kafka::ReadRecord)) -> Result<(), Failure> {
+    quell_kafka::read_topic(settings, &settings.topics.dead_letters, each)
+        .with_context(|| format!("cannot read the dead letters at {}", settings.bootstrap_servers))?;
+    Ok(())
+}

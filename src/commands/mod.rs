@@ -1,0 +1,31 @@
+//! What each command does. One file per command; what it prints goes to `out`, and nothing else does.
+
+pub mod config;
+pub mod deadletters;
+pub mod emit;
+pub mod explain;
+pub mod policy;
+pub mod run;
+pub mod topics;
+
+use std::io::Write;
+
+use crate::cli::{Arguments, Command, ConfigCommand, PolicyCommand, TopicsCommand};
+use crate::failure::Failure;
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// When it cannot be done.
+pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = arguments.config.as_deref();
+    match arguments.command {
+        Command::Run => run::run(path),
+        Command::Topics(TopicsCommand::Create) => topics::create(path, out),
+        Command::Emit(event) => emit::emit(path, &event, out),
+        Command::Policy(PolicyCommand::Check) => policy::check(path, out),
+        Command::Explain(asked) => explain::explain(path, &asked, out),
+        Command::Deadletters(asked) => deadletters::run(path, &asked, out),
+        Command::Config(ConfigCommand::Show(asked)) => config::show(path, &asked, out),
+    }
+}

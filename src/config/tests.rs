@@ -1,0 +1,222 @@
+//! What is promised of the configuration.
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use quell_wire::Format;
+use toml::Value;
+
+use super::*;
+
+const DOCS: &str = include_str!("../../docs/configuration.md");
+const DEPLOYED: &str = include_str!("../../deploy/quell.toml");
+
+/// Reads and resolves a file with this text, and these variables.
+fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("quell.toml");
+    fs::write(&path, text).unwrap();
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Written::read(Some(&path), variables)?.resolve()
+}
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    load_with(text, &[])
+}
+
+/// The error, with the directory of the test taken away.
+fn error_with(text: &str, variables: &[(&str, &str)]) -> String {
+    let error = load_with(text, variables).unwrap_err().to_string();
+    match error.find("/quell.toml") {
+        Some(at) => error.get(at + 1..).unwrap().to_owned(),
+        None => error,
+    }
+}
+
+fn error(text: &str) -> String {
+    error_with(text, &[])
+}
+
+#[test]
+fn every_key_stands_in_the_docs_with_its_default() {
+    for (section, keys) in RawConfig::known_keys() {
+        for (key, default) in keys.as_table().unwrap() {
+            let default = match default {
+                Value::Table(table) if table.is_empty() => "{}".to_owned(),
+                other => other.to_string(),
+            };
+            let row = format!("| `{section}.{key}` | `{default}` | ");
+            assert!(DOCS.contains(&row), "docs/configuration.md has no row that begins with {row}");
+        }
+    }
+    for row in DOCS.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let key = row.split('`').next().unwrap();
+        let (section, key) = key.split_once('.').unwrap();
+        assert!(RawConfig::known_keys().get(section).unwrap().get(key).is_some(), "{section}.{key} is no key any more");
+    }
+}
+
+#[test]
+fn the_examples_of_the_docs_are_valid() {
+    let examples: Vec<&str> = DOCS.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        load(example).unwrap();
+    }
+}
+
+#[test]
+fn what_is_deployed_is_valid_and_differs_from_the_defaults_where_it_must() {
+    load(DEPLOYED).unwrap();
+    let deployed: RawConfig = toml::from_str(DEPLOYED).unwrap();
+    let mut expected = RawConfig::default();
+    expected.kafka.bootstrap_servers = "kafka:19092".to_owned();
+    expected.store.path = "/var/lib/quell".to_owned();
+    expected.policy.path = "/etc/quell/policy.toml".to_owned();
+    assert_eq!(deployed, expected);
+}
+
+#[test]
+fn an_empty_file_means_the_defaults_of_the_contract() {
+    let config = load("").unwrap();
+    assert_eq!(config.kafka.bootstrap_servers, "127.0.0.1:9092");
+    assert_eq!(config.topics.shards.get(), 8);
+    assert_eq!((config.topics.partitions, config.topics.replication_factor), (8, 1));
+    assert_eq!(config.store.memory_bytes, 512 << 20);
+    assert_eq!(config.engine.relax_after, Duration::from_secs(10));
+    assert_eq!(config.encoding.format, Format::Avro);
+    assert_eq!(config.http.listen, "127.0.0.1:9464".parse().unwrap());
+    assert!(config.http.token.is_none() && config.encoding.schema_registry_url.is_none());
+}
+
+#[test]
+fn every_key_can_be_overridden_by_the_environment() {
+    let config = load_with(
+        "[kafka]\ngroup_id = \"of the file\"",
+        &[
+            ("QUELL_KAFKA__BOOTSTRAP_SERVERS", "kafka:9092"),
+            ("QUELL_KAFKA__GROUP_ID", "of the environment"),
+            ("QUELL_TOPICS__SHARDS", "16"),
+            ("QUELL_ENGINE__RELAX_AFTER", "500ms"),
+            ("QUELL_BINARY", "somebody else's"),
+            ("PATH", "/bin"),
+        ],
+    );
+    let config = config.unwrap();
+    assert_eq!(config.kafka.bootstrap_servers, "kafka:9092");
+    assert_eq!(config.kafka.group_id, "of the environment");
+    assert_eq!(config.topics.shards.get(), 16);
+    assert_eq!(config.engine.relax_after, Duration::from_millis(500));
+
+    for (section, keys) in RawConfig::known_keys() {
+        for (key, default) in keys.as_table().unwrap().iter().filter(|(_, default)| !default.is_table()) {
+            let variable = format!("QUELL_{}__{}", section.to_uppercase(), key.to_uppercase());
+            let value = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            let written =
+                Written::read(Some(Path::new("deploy/quell.toml")), [(variable.clone(), value.clone())]).unwrap();
+            let raw = toml::Table::try_from(written.raw()).unwrap();
+            assert_eq!(raw.get(&section).unwrap().get(key), Some(default), "{variable}");
+        }
+    }
+}
+
+#[test]
+fn properties_of_librdkafka_come_from_the_file_and_the_environment() {
+    let text = r#"
+        [kafka.client]
+        "security.protocol" = "SASL_SSL"
+        sasl.mechanism = "PLAIN"
+        sasl.password = "of the file"
+        "message.max.bytes" = 2000000
+        "enable.ssl.certificate.verification" = false
+    "#;
+    let variables =
+        [("QUELL_KAFKA__CLIENT__GROUP_INSTANCE_ID", "quell-0"), ("QUELL_KAFKA__CLIENT__SASL_PASSWORD", "secret")];
+    let client = load_with(text, &variables).unwrap().kafka.client;
+    let properties: Vec<(&str, &str)> = client.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let expected = [
+        ("enable.ssl.certificate.verification", "false"),
+        ("group.instance.id", "quell-0"),
+        ("message.max.bytes", "2000000"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.password", "secret"),
+        ("security.protocol", "SASL_SSL"),
+    ];
+    assert_eq!(properties, expected);
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    insta::assert_snapshot!(error("[kafka]\nbootstrap_server = \"a:1\""), @"quell.toml: kafka.bootstrap_server: unknown key; did you mean kafka.bootstrap_servers?");
+    insta::assert_snapshot!(error("[kafak]\ngroup_id = \"a\""), @"quell.toml: kafak: unknown key; did you mean kafka?");
+    insta::assert_snapshot!(error("[kafka]\nreplication_factor = 3"), @"quell.toml: kafka.replication_factor: unknown key; did you mean topics.replication_factor?");
+    insta::assert_snapshot!(error("shards = 3"), @"quell.toml: shards: unknown key; did you mean topics.shards?");
+    insta::assert_snapshot!(error("[store]\ncolour = \"red\""), @"quell.toml: store.colour: unknown key; `quell config show --defaults` shows all");
+    insta::assert_snapshot!(error_with("", &[("QUELL_KAFKA__BOOTSTRAP_SERVER", "a:1")]), @"QUELL_KAFKA__BOOTSTRAP_SERVER: unknown key; did you mean QUELL_KAFKA__BOOTSTRAP_SERVERS?");
+    insta::assert_snapshot!(error_with("", &[("QUELL_COLOUR__OF_THE_SKY", "blue")]), @"QUELL_COLOUR__OF_THE_SKY: unknown key; unset it, or see `quell config show --defaults`");
+    insta::assert_snapshot!(error_with("", &[("QUELL_KAFKA__CLIENT", "a")]), @"QUELL_KAFKA__CLIENT: a property's name must follow, as in QUELL_KAFKA__CLIENT__SECURITY_PROTOCOL");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named() {
+    insta::assert_snapshot!(error("[topics]\nshards = \"8\""), @"quell.toml: topics.shards: must be a whole number, not a text");
+    insta::assert_snapshot!(error("[kafka]\ngroup_id = 3"), @"quell.toml: kafka.group_id: must be a text, not a whole number");
+    insta::assert_snapshot!(error("kafka = 3"), @"quell.toml: kafka: must be a table, not a whole number");
+    insta::assert_snapshot!(error("[kafka.client]\n\"socket.timeout.ms\" = [1]"), @"quell.toml: kafka.client.socket.timeout.ms: must be a text, a number, or true or false");
+    insta::assert_snapshot!(error("[topics\nshards = 8"), @"quell.toml: line 1: unclosed table, expected `]`");
+    insta::assert_snapshot!(error_with("", &[("QUELL_TOPICS__SHARDS", "eight")]), @r#"QUELL_TOPICS__SHARDS: "eight" is no whole number"#);
+}
+
+#[test]
+fn a_value_that_cannot_be_says_what_can() {
+    insta::assert_snapshot!(error("[topics]\nshards = 0"), @"quell.toml: topics.shards: 0 is out of range; write a number from 1 to 4096");
+    insta::assert_snapshot!(error("[topics]\nreplication_factor = -1"), @"quell.toml: topics.replication_factor: -1 is out of range; write a number from 1 to 32767");
+    insta::assert_snapshot!(error("[topics]\nacks = \"optout.events\""), @r#"quell.toml: topics.acks: "optout.events" is topics.choices already; give each its own topic"#);
+    insta::assert_snapshot!(error("[topics]\nacks = \"a b\""), @r#"quell.toml: topics.acks: "a b" is no topic; a name has up to 249 letters, digits, '.', '_' and '-'"#);
+    insta::assert_snapshot!(error("[kafka]\nbootstrap_servers = \" \""), @"quell.toml: kafka.bootstrap_servers: must not be empty; leave it out for its default");
+    insta::assert_snapshot!(error("[store]\nmemory = \"512\""), @r#"quell.toml: store.memory: "512" is no size; write a whole number and KiB, MiB or GiB, as in "512MiB""#);
+    insta::assert_snapshot!(error("[store]\nmemory = \"1MiB\""), @r#"quell.toml: store.memory: "1MiB" is too little; write at least "8MiB""#);
+    insta::assert_snapshot!(error("[engine]\nrelax_after = \"soon\""), @r#"quell.toml: engine.relax_after: "soon" is not a duration; write a number and ms, s, m, h or d, as in "10s""#);
+    insta::assert_snapshot!(error("[engine]\nthreads = 0"), @"quell.toml: engine.threads: 0 is out of range; write a number from 1 to 1024");
+    insta::assert_snapshot!(error("[engine]\nepoch_bytes_max = \"0B\""), @"quell.toml: engine.epoch_bytes_max: nothing is too little; leave it out for its default");
+    insta::assert_snapshot!(error("[encoding]\nformat = \"xml\""), @r#"quell.toml: encoding.format: "xml" is no format; use "avro", "confluent" or "json""#);
+    insta::assert_snapshot!(error("[encoding]\nformat = \"confluent\""), @r#"quell.toml: encoding.format: "confluent" needs encoding.schema_registry_url"#);
+    insta::assert_snapshot!(error("[encoding]\nschema_registry_url = \"registry:8081\""), @r#"quell.toml: encoding.schema_registry_url: "registry:8081" is no URL; write it as in "http://127.0.0.1:8081""#);
+    insta::assert_snapshot!(error("[http]\nlisten = \"localhost:9464\""), @r#"quell.toml: http.listen: "localhost:9464" is no address; write an IP address and a port, as in "127.0.0.1:9464""#);
+    insta::assert_snapshot!(error("[http]\ntoken = \"a\"\ntoken_file = \"b\""), @"quell.toml: http.token: http.token_file is set as well; keep one of them");
+    insta::assert_snapshot!(error("[http]\ntoken = \"a b\""), @"quell.toml: http.token: the token has white space or characters beyond ASCII; make one with `openssl rand -hex 32`");
+    insta::assert_snapshot!(error("[log]\nformat = \"xml\""), @r#"quell.toml: log.format: "xml" is no format; use "text" or "json""#);
+    insta::assert_snapshot!(error("[log]\nlevel = \"loud\""), @r#"quell.toml: log.level: "loud" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell_engine=debug""#);
+    insta::assert_snapshot!(error_with("", &[("QUELL_ENGINE__RELAX_AFTER", "soon")]), @r#"QUELL_ENGINE__RELAX_AFTER: "soon" is not a duration; write a number and ms, s, m, h or d, as in "10s""#);
+}
+
+#[test]
+fn a_token_may_stand_in_a_file_beside_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("quell.toml");
+    fs::write(&path, "[http]\ntoken_file = \"token\"\n[policy]\npath = \"policies/ours.toml\"").unwrap();
+    let load = || Written::read(Some(&path), []).unwrap().resolve();
+    assert!(matches!(load(), Err(ConfigError::Unreadable { path, .. }) if path.ends_with("token")));
+    fs::write(directory.path().join("token"), "secret\n").unwrap();
+    let config = load().unwrap();
+    assert_eq!(config.http.token.unwrap().reveal(), "secret");
+    assert_eq!(config.policy_path, directory.path().join("policies/ours.toml"));
+}
+
+#[test]
+fn a_path_beside_a_file_of_this_directory_stays_short() {
+    let config = Written::read(
+        Some(Path::new("deploy/quell.toml")),
+        [("QUELL_POLICY__PATH".to_owned(), "policy.toml".to_owned())],
+    );
+    assert_eq!(config.unwrap().resolve().unwrap().policy_path, Path::new("deploy/policy.toml"));
+    assert_eq!(Sources::new(Path::new("quell.toml")).beside_the_file("policy.toml"), Path::new("policy.toml"));
+}
+
+#[test]
+fn what_is_shown_means_the_same() {
+    let raw: RawConfig = toml::from_str(DEPLOYED).unwrap();
+    assert_eq!(toml::from_str::<RawConfig>(&toml::to_string(&raw).unwrap()).unwrap(), raw);
+}

@@ -1,0 +1,562 @@
+//! What is promised of the command line: help, errors in one line, exit codes. Nothing here needs Kafka.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a failed test may panic")]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::{fs, thread};
+
+const POLICY: &str = include_str!("../deploy/policy.toml");
+
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// A directory in which `quell` is run.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn with_config(config: &str) -> Self {
+        let place = Self::empty();
+        place.write("quell.toml", config);
+        place.write("policy.toml", POLICY);
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, arguments: &str) -> Ended {
+        self.run_with(arguments, &[])
+    }
+
+    fn run_with(&self, arguments: &str, environment: &[(&str, &str)]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quell"));
+        command.current_dir(self.path()).args(arguments.split_whitespace()).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUELL_")) {
+            command.env_remove(name);
+        }
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The one line on stderr of a command that fails, behind its exit code.
+    fn fails(&self, arguments: &str) -> String {
+        let ended = self.run(arguments);
+        assert_eq!(ended.stdout, "", "{arguments}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{arguments}: {}", ended.stderr);
+        format!("{} {}", ended.code.unwrap(), without_numbers_of_errors(ended.stderr.trim_end()))
+    }
+}
+
+/// Takes ` (os error 2)` away: the numbers are the system's.
+fn without_numbers_of_errors(line: &str) -> String {
+    match line.split_once(" (os error ") {
+        Some((before, after)) => format!("{before}{}", after.split_once(')').unwrap().1),
+        None => line.to_owned(),
+    }
+}
+
+/// The help, which goes to stdout with exit code 0.
+fn help(arguments: &str) -> String {
+    let ended = Place::empty().run(arguments);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{arguments}");
+    ended.stdout
+}
+
+/// Answers one request, and returns it with the address that it was sent to.
+fn answer_once(status: &str, body: &str) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    let asked = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut piece) = (Vec::new(), [0; 1024]);
+        while !request.ends_with(b"\r\n\r\n") {
+            let read = stream.read(&mut piece).unwrap();
+            request.extend_from_slice(piece.get(..read).unwrap());
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (address, asked)
+}
+
+const EXPLANATION: &str = r#"{"identifier":{"type":"cookie_id","value":"7f3c"},"hub":false,"edges":[],"edges_left_out":0,"own_choices":[],"rights":[],"deliveries":[],"held":[]}"#;
+
+#[test]
+fn help_says_what_can_be_done() {
+    insta::assert_snapshot!(help("--help"), @"
+    Carries a consumer's opt-out to every identifier of theirs, in every downstream, exactly once
+
+    Usage: quell [OPTIONS] <COMMAND>
+
+    Commands:
+      run          Run the engine until SIGTERM, which makes it commit what it has begun and end with 0
+      topics       Make the topics
+      emit         Publish one event by hand, for a try or a fix
+      policy       Look at the policy
+      explain      Show what is known of an identifier, and why it is suppressed
+      deadletters  Look at refused records, and put them back
+      config       Look at the configuration
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+      -V, --version        Print version
+
+    Every key of the configuration can be overridden by the environment: QUELL_KAFKA__BOOTSTRAP_SERVERS
+    for kafka.bootstrap_servers.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or policy.
+    ");
+}
+
+#[test]
+fn help_of_run() {
+    insta::assert_snapshot!(help("run --help"), @"
+    Run the engine until SIGTERM, which makes it commit what it has begun and end with 0
+
+    It waits for brokers that are away and goes on when they are back. It ends by itself, with 1, only
+    where an operator must act.
+
+    Usage: quell run [OPTIONS]
+
+    Options:
+          --config <FILE>
+              The configuration [default: quell.toml]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
+fn help_of_topics() {
+    insta::assert_snapshot!(help("topics --help"), @"
+    Make the topics
+
+    Usage: quell topics [OPTIONS] <COMMAND>
+
+    Commands:
+      create  Make every topic that is missing, and say what is wrong with the others
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+    insta::assert_snapshot!(help("topics create --help"), @"
+    Make every topic that is missing, and say what is wrong with the others
+
+    Usage: quell topics create [OPTIONS]
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+
+    Topics that are there are left alone, so it can be repeated. It ends with 1 if anything is wrong
+    with what it found.
+    ");
+}
+
+#[test]
+fn help_of_emit() {
+    insta::assert_snapshot!(help("emit --help"), @"
+    Publish one event by hand, for a try or a fix
+
+    Usage: quell emit [OPTIONS] <COMMAND>
+
+    Commands:
+      opt-out  A consumer opts out of one or more rights
+      opt-in   A consumer opts back in to one or more rights
+      link     Two identifiers are seen to be the same consumer
+      unlink   Two identifiers are no longer seen to be the same consumer
+      ack      A downstream has applied a suppression, or could not
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+    insta::assert_snapshot!(help("emit opt-out --help"), @"
+    A consumer opts out of one or more rights
+
+    Usage: quell emit opt-out [OPTIONS] --right <RIGHT> <TYPE=VALUE>...
+
+    Arguments:
+      <TYPE=VALUE>...  Where the consumer made the choice. Naming two does not link them
+
+    Options:
+          --right <RIGHT>           A right that the policy declares: sale, sharing, admt:hiring, …; may
+                                    be repeated
+          --effective-at <TIME>     When the consumer made it [default: now]
+          --received-at <TIME>      When the business received it; the legal clock starts here [default:
+                                    now]
+          --channel <CHANNEL>       How it was made: gpc, web_form, call_center, …
+          --jurisdiction <PLACE>    Under which law, as in US-CA
+          --source <SOURCE>         Who reports it, as the policy names it [default: quell-emit]
+          --event-id <ID>           The event's id [default: a new UUID]
+          --attribute <NAME=VALUE>  Something to remember with it, for the audit; may be repeated
+          --unchecked               Publish it even if the engine would refuse it
+          --config <FILE>           The configuration [default: quell.toml]
+      -h, --help                    Print help
+    ");
+    insta::assert_snapshot!(help("emit link --help"), @"
+    Two identifiers are seen to be the same consumer
+
+    Usage: quell emit link [OPTIONS] <TYPE=VALUE> <TYPE=VALUE>
+
+    Arguments:
+      <TYPE=VALUE>  One end
+      <TYPE=VALUE>  The other end
+
+    Options:
+          --observed-at <TIME>      When it was seen [default: now]
+          --source <SOURCE>         Who reports it, as the policy names it [default: quell-emit]
+          --event-id <ID>           The event's id [default: a new UUID]
+          --attribute <NAME=VALUE>  Something to remember with it, for the audit; may be repeated
+          --unchecked               Publish it even if the engine would refuse it
+          --config <FILE>           The configuration [default: quell.toml]
+      -h, --help                    Print help
+    ");
+    insta::assert_snapshot!(help("emit ack --help"), @"
+    A downstream has applied a suppression, or could not
+
+    Usage: quell emit ack [OPTIONS] --version <NUMBER> <DOWNSTREAM> <TYPE=VALUE>
+
+    Arguments:
+      <DOWNSTREAM>  Who says it: a downstream of the policy
+      <TYPE=VALUE>  Of whom
+
+    Options:
+          --version <NUMBER>   The highest version applied; it covers every lower one
+          --outcome <OUTCOME>  What became of it [default: applied] [possible values: applied, failed]
+          --applied-at <TIME>  When it was applied, or given up [default: now]
+          --detail <TEXT>      What else there is to say
+          --unchecked          Publish it even if the engine would refuse it
+          --config <FILE>      The configuration [default: quell.toml]
+      -h, --help               Print help
+    ");
+    let below_usage = |arguments: &str| help(arguments).lines().skip(3).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(below_usage("emit opt-in --help"), below_usage("emit opt-out --help"));
+    assert_eq!(below_usage("emit unlink --help"), below_usage("emit link --help"));
+}
+
+#[test]
+fn help_of_policy() {
+    insta::assert_snapshot!(help("policy --help"), @"
+    Look at the policy
+
+    Usage: quell policy [OPTIONS] <COMMAND>
+
+    Commands:
+      check  Say whether the policy is valid
+      help   Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+    insta::assert_snapshot!(help("policy check --help"), @"
+    Say whether the policy is valid
+
+    Usage: quell policy check [OPTIONS]
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn help_of_explain() {
+    insta::assert_snapshot!(help("explain --help"), @"
+    Show what is known of an identifier, and why it is suppressed
+
+    Usage: quell explain [OPTIONS] <TYPE=VALUE>
+
+    Arguments:
+      <TYPE=VALUE>  The identifier. A raw e-mail address means its hash: email=jane@example.com
+
+    Options:
+          --url <URL>      Where the engine's HTTP address is [default: http.listen of the
+                           configuration]
+          --json           Print what the engine answers, for a machine
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn help_of_deadletters() {
+    insta::assert_snapshot!(help("deadletters --help"), @"
+    Look at refused records, and put them back
+
+    Usage: quell deadletters [OPTIONS] <COMMAND>
+
+    Commands:
+      list    List refused records: when, why, and where they came from
+      replay  Put refused records back where they came from, as they were
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+    insta::assert_snapshot!(help("deadletters list --help"), @"
+    List refused records: when, why, and where they came from
+
+    Usage: quell deadletters list [OPTIONS]
+
+    Options:
+          --code <CODE>       Only those refused for this reason; may be repeated [possible values:
+                              malformed, invalid, unknown_type, unknown_right, unknown_source,
+                              untrusted_source, blocked_value, future, unknown_downstream, internal]
+          --topic <TOPIC>     Only those that came from this topic
+          --since <TIME|AGE>  Only those refused at or after this time, or for no longer than this
+          --until <TIME|AGE>  Only those refused before this time, or for longer than this
+          --limit <NUMBER>    At most so many, the last ones [default: 100]
+          --json              Print a JSON object a line, for a machine
+          --config <FILE>     The configuration [default: quell.toml]
+      -h, --help              Print help
+    ");
+    insta::assert_snapshot!(help("deadletters replay --help"), @"
+    Put refused records back where they came from, as they were
+
+    Usage: quell deadletters replay [OPTIONS]
+
+    Options:
+          --code <CODE>       Only those refused for this reason; may be repeated [possible values:
+                              malformed, invalid, unknown_type, unknown_right, unknown_source,
+                              untrusted_source, blocked_value, future, unknown_downstream, internal]
+          --topic <TOPIC>     Only those that came from this topic
+          --since <TIME|AGE>  Only those refused at or after this time, or for no longer than this
+          --until <TIME|AGE>  Only those refused before this time, or for longer than this
+          --limit <NUMBER>    At most so many, the first ones
+          --dry-run           Only say what would be put back
+          --config <FILE>     The configuration [default: quell.toml]
+      -h, --help              Print help
+
+    Key, value, headers and timestamp are those of the original record. To put one back twice does no
+    harm. What is refused again becomes a dead letter again.
+    ");
+}
+
+#[test]
+fn help_of_config() {
+    insta::assert_snapshot!(help("config --help"), @"
+    Look at the configuration
+
+    Usage: quell config [OPTIONS] <COMMAND>
+
+    Commands:
+      show  Print the configuration that holds, without its secrets
+      help  Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+    insta::assert_snapshot!(help("config show --help"), @"
+    Print the configuration that holds, without its secrets
+
+    Usage: quell config show [OPTIONS]
+
+    Options:
+          --defaults       Print the defaults instead: a file to begin with
+          --config <FILE>  The configuration [default: quell.toml]
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    assert_eq!(help("--version"), concat!("quell ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_2() {
+    let place = Place::empty();
+    insta::assert_snapshot!(place.fails(""), @"2 quell: 'quell' requires a subcommand but one was not provided; [subcommands: run, topics, emit, policy, explain, deadletters, config, help]; see `quell --help`");
+    insta::assert_snapshot!(place.fails("topics"), @"2 quell: 'quell topics' requires a subcommand but one was not provided; [subcommands: create, help]; see `quell topics --help`");
+    insta::assert_snapshot!(place.fails("topic create"), @"2 quell: unrecognized subcommand 'topic'; some similar subcommands exist: 'policy', 'topics'; see `quell --help`");
+    insta::assert_snapshot!(place.fails("policy check --confg a.toml"), @"2 quell: unexpected argument '--confg' found; a similar argument exists: '--config'; see `quell policy check --help`");
+    insta::assert_snapshot!(place.fails("emit opt-out --right sale"), @"2 quell: the following required arguments were not provided: <TYPE=VALUE>...; see `quell emit opt-out --help`");
+    insta::assert_snapshot!(place.fails("emit opt-out cookie_id --right sale"), @"2 quell: invalid value 'cookie_id' for '<TYPE=VALUE>...': write it as TYPE=VALUE, as in cookie_id=7f3c; see `quell emit opt-out --help`");
+    insta::assert_snapshot!(place.fails("emit ack ads cookie_id=7f3c --version one"), @"2 quell: invalid value 'one' for '--version <NUMBER>': write a whole number; see `quell emit ack --help`");
+    insta::assert_snapshot!(place.fails("emit link cookie_id=7f3c account_id=42 --observed-at today"), @"2 quell: invalid value 'today' for '--observed-at <TIME>': write it as in 2026-11-23T18:00:00Z, or in milliseconds since 1970; see `quell emit link --help`");
+    insta::assert_snapshot!(place.fails("deadletters list --code malfromed"), @"2 quell: invalid value 'malfromed' for '--code <CODE>'; [possible values: malformed, invalid, unknown_type, unknown_right, unknown_source, untrusted_source, blocked_value, future, unknown_downstream, internal]; a similar value exists: 'malformed'; see `quell deadletters list --help`");
+    insta::assert_snapshot!(place.fails("deadletters list --since yesterday"), @"2 quell: invalid value 'yesterday' for '--since <TIME|AGE>': write it as in 2026-11-23T18:00:00Z, or how long ago, as in 90s, 15m, 2h or 7d; see `quell deadletters list --help`");
+    insta::assert_snapshot!(place.fails("deadletters replay --limit few"), @"2 quell: invalid value 'few' for '--limit <NUMBER>': write a whole number; see `quell deadletters replay --help`");
+}
+
+#[test]
+fn a_missing_file_says_how_to_make_one() {
+    let place = Place::empty();
+    insta::assert_snapshot!(place.fails("policy check"), @"2 quell: there is no quell.toml here; make one by `quell config show --defaults > quell.toml`, or name yours by --config");
+    insta::assert_snapshot!(place.fails("policy check --config elsewhere.toml"), @"2 quell: cannot read elsewhere.toml: No such file or directory");
+    place.write("quell.toml", "[http]\ntoken_file = \"token\"");
+    insta::assert_snapshot!(place.fails("policy check"), @"2 quell: cannot read token: No such file or directory");
+    place.write("quell.toml", "");
+    insta::assert_snapshot!(place.fails("policy check"), @"2 quell: cannot read policy.toml, which policy.path names: No such file or directory");
+}
+
+#[test]
+fn a_wrong_configuration_is_one_line_and_2() {
+    let place = Place::with_config("[kafka]\nbootstrap_server = \"kafka:9092\"");
+    insta::assert_snapshot!(place.fails("config show"), @"2 quell: quell.toml: kafka.bootstrap_server: unknown key; did you mean kafka.bootstrap_servers?");
+    let place = Place::with_config("[topics]\nshards = \"8\"");
+    insta::assert_snapshot!(place.fails("topics create"), @"2 quell: quell.toml: topics.shards: must be a whole number, not a text");
+    let place = Place::with_config("[kafka.client]\ntransactional.id = \"mine\"");
+    insta::assert_snapshot!(place.fails("topics create"), @"2 quell: kafka.client: transactional.id belongs to Quell, since exactly-once rests on it; leave it out");
+}
+
+#[test]
+fn what_config_show_defaults_prints_is_a_file_to_begin_with() {
+    let place = Place::empty();
+    let shown = place.run("config show --defaults");
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    place.write("quell.toml", &shown.stdout);
+    assert_eq!(place.run("config show"), shown);
+    insta::assert_snapshot!(shown.stdout, @r#"
+    [kafka]
+    bootstrap_servers = "127.0.0.1:9092"
+    group_id = "quell"
+
+    [kafka.client]
+
+    [topics]
+    choices = "optout.events"
+    links = "identity.links"
+    acks = "suppression.acks"
+    dead_letters = "quell.deadletters"
+    audit = "quell.audit"
+    graph = "quell.graph"
+    changelog = "quell.changelog"
+    shards = 8
+    partitions = 8
+    replication_factor = 1
+
+    [store]
+    path = "data"
+    memory = "512MiB"
+
+    [engine]
+    threads = 2
+    relax_after = "10s"
+    epoch_records_max = 20000
+    epoch_bytes_max = "16MiB"
+
+    [encoding]
+    format = "avro"
+    schema_registry_url = ""
+
+    [http]
+    listen = "127.0.0.1:9464"
+    token = ""
+    token_file = ""
+
+    [policy]
+    path = "policy.toml"
+
+    [log]
+    format = "text"
+    level = "info"
+    "#);
+}
+
+#[test]
+fn config_show_shows_what_holds_and_no_secret() {
+    let place = Place::with_config("[http]\ntoken = \"hidden\"\n[kafka.client]\nsasl.password = \"hidden\"");
+    let environment = [("QUELL_TOPICS__SHARDS", "16"), ("QUELL_KAFKA__CLIENT__SSL_KEY_PASSWORD", "hidden")];
+    let shown = place.run_with("config show", &environment).stdout;
+    assert!(!shown.contains("hidden") && shown.contains("shards = 16"), "{shown}");
+}
+
+#[test]
+fn a_policy_is_checked() {
+    let place = Place::with_config("");
+    let ended = place.run("policy check");
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(ended.stdout, @"policy.toml is valid: version 2026-11-23, 3 identifier types, 6 rights, 3 downstreams");
+
+    place.write("policy.toml", &POLICY.replace("max_neighbours", "max_neighbors"));
+    insta::assert_snapshot!(place.fails("policy check"), @"2 quell: policy.toml: line 9: unknown field `max_neighbors`, expected one of `max_neighbours`, `blocked_values`, `from`; did you mean `max_neighbours`?");
+    place.write("policy.toml", &POLICY.replace("\"sharing\"]", "\"sharign\"]"));
+    insta::assert_snapshot!(place.fails("policy check"), @r#"2 quell: policy.toml: downstreams.ads.rights: "sharign" is not declared; did you mean "sharing"?"#);
+    place.write("policy.toml", &POLICY.replace("suppression.ads", "suppression.acks"));
+    insta::assert_snapshot!(place.fails("policy check"), @r#"2 quell: policy.toml: downstreams.ads.topic is "suppression.acks", which is topics.acks; give it a topic of its own"#);
+}
+
+#[test]
+fn what_the_engine_would_refuse_is_not_published() {
+    let place = Place::with_config("");
+    insta::assert_snapshot!(place.fails("emit opt-out cookie_id=null --right sale"), @"2 quell: the engine would refuse it as blocked_value: the cookie_id is on the block list; mend it, or add --unchecked");
+    insta::assert_snapshot!(place.fails("emit opt-in device=7f3c --right sale"), @"2 quell: the engine would refuse it as unknown_type: the policy does not declare the identifier type; mend it, or add --unchecked");
+    insta::assert_snapshot!(place.fails("emit opt-out cookie_id=7f3c --right sales,sharing"), @"2 quell: the engine would refuse it as unknown_right: the policy does not declare the right; mend it, or add --unchecked");
+    insta::assert_snapshot!(place.fails("emit link cookie_id=7f3c cookie_id=7f3c"), @"2 quell: the engine would refuse it as invalid: both ends of the link are the same identifier; mend it, or add --unchecked");
+    insta::assert_snapshot!(place.fails("emit unlink cookie_id=7f3c account_id=42 --observed-at 2999-01-01T00:00:00Z"), @"2 quell: the engine would refuse it as future: observed_at is ahead of the engine's clock; mend it, or add --unchecked");
+    insta::assert_snapshot!(place.fails("emit ack billing cookie_id=7f3c --version 1"), @"2 quell: the engine would refuse it as unknown_downstream: the policy does not declare the downstream; mend it, or add --unchecked");
+}
+
+#[test]
+fn explain_asks_the_engine_with_the_token_and_tells_what_it_answers() {
+    let place = Place::with_config("[http]\ntoken = \"secret\"");
+    let (address, asked) = answer_once("200 OK", EXPLANATION);
+    let ended = place.run(&format!("explain cookie_id=7f/3c --url http://{address}"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(ended.stdout, @"
+    cookie_id=7f3c
+
+    what holds
+      nobody has chosen
+
+    chosen here
+      nothing
+
+    links
+      none
+
+    published
+      nothing
+    ");
+    let asked = asked.join().unwrap().to_lowercase();
+    assert!(asked.starts_with("get /v1/identifiers/cookie_id/7f%2f3c http/1.1\r\n"), "{asked}");
+    assert!(asked.contains("authorization: bearer secret\r\n"), "{asked}");
+
+    let (address, _) = answer_once("200 OK", EXPLANATION);
+    let ended = place.run(&format!("explain cookie_id=7f3c --json --url http://{address}/"));
+    assert_eq!(ended.stdout.trim_end(), EXPLANATION);
+}
+
+#[test]
+fn explain_says_in_one_line_why_it_cannot() {
+    let place = Place::with_config("[http]\nlisten = \"127.0.0.1:1\"");
+    insta::assert_snapshot!(place.fails("explain cookie_id=7f3c"), @"1 quell: no engine answers at http://127.0.0.1:1 (io: Connection refused); start one by `quell run`, or say where it is by --url");
+    let (address, _) = answer_once("404 Not Found", "{\"error\":\"nothing was ever heard of this identifier\"}");
+    insta::assert_snapshot!(place.fails(&format!("explain cookie_id=7f3c --url http://{address}")), @"1 quell: nothing was ever heard of this identifier");
+    let (address, _) = answer_once("502 Bad Gateway", "<html>");
+    let said = place.fails(&format!("explain cookie_id=7f3c --url http://{address}")).replace(&address, "127.0.0.1:2");
+    insta::assert_snapshot!(said, @"1 quell: what answers at http://127.0.0.1:2 is no engine: 502 Bad Gateway");
+}
