@@ -206,12 +206,7 @@ fn wait_for_topics(
 }
 
 /// Waits until the schema registry has ids for what will be written. False if it is to stop before.
-fn wait_for_registry(
-    encoder: &Encoder,
-    policy: &Policy,
-    metrics: &Metrics,
-    stop: &AtomicBool,
-) -> anyhow::Result<bool> {
+fn wait_for_registry(encoder: &Encoder, policy: &Policy, metrics: &Metrics, stop: &AtomicBool) -> anyhow::Result<bool> {
     let mut said = Throttle::new(SAY_EVERY);
     let mut was_away = false;
     while !stop.load(Ordering::Acquire) {

@@ -69,10 +69,7 @@ impl View {
 }
 
 fn named(identifier: &Identifier) -> NamedIdentifier {
-    NamedIdentifier {
-        identifier_type: identifier.identifier_type().to_owned(),
-        value: identifier.value().into_owned(),
-    }
+    NamedIdentifier { identifier_type: identifier.identifier_type().to_owned(), value: identifier.value().into_owned() }
 }
 
 impl EngineView for View {

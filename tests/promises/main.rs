@@ -1,0 +1,21 @@
+//! The promises of the contract, on a real Kafka with the real binary: one file each. They are modules of one binary,
+//! so that librdkafka and RocksDB are linked once and one broker serves all.
+
+#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+mod a_clean_stop_leaves_a_warm_store;
+mod a_dead_letter_can_be_put_back;
+mod a_kill_loses_nothing_and_repeats_nothing;
+mod a_store_of_another_group_is_refused;
+mod a_wiped_disk_is_restored;
+mod acknowledgements_are_recorded;
+mod an_opt_out_follows_the_identity_graph;
+mod confluent_records_are_read_by_the_registry;
+mod explain_tells_the_cause_chain;
+mod instances_share_the_shards_and_one_leaves;
+mod the_final_state_is_the_models;
+mod topics_are_checked;
+mod what_is_refused_is_a_dead_letter;

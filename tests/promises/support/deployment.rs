@@ -1,0 +1,226 @@
+//! A deployment: topics, a group and a policy of its own on the shared broker.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quell_domain::Policy;
+use quell_kafka::{ReadRecord, Settings, Topics, read_topic};
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use tempfile::TempDir;
+
+use super::broker::broker;
+use super::instance::Instance;
+use super::unique;
+
+/// The contract's example, with `sharing` joined the other way, so that both joins are met.
+pub const POLICY: &str = r#"
+version = "test"
+[identifier_types.cookie_id]
+max_neighbours = { account_id = 3, email_sha256 = 3, cookie_id = 6 }
+blocked_values = ["", "null", "undefined", "0"]
+[identifier_types.account_id]
+[identifier_types.email_sha256]
+from = "email"
+[rights.sale]
+[rights.sharing]
+join = "latest_wins"
+[rights.sensitive_pi]
+[rights.admt]
+systems = ["hiring", "credit"]
+[downstreams.ads]
+topic = "PREFIX.suppression.ads"
+rights = ["sale", "sharing"]
+identifier_types = ["cookie_id", "email_sha256"]
+[downstreams.analytics]
+topic = "PREFIX.suppression.analytics"
+rights = ["sale", "sharing", "sensitive_pi"]
+identifier_types = ["cookie_id", "account_id"]
+[downstreams.ml]
+topic = "PREFIX.suppression.ml"
+rights = ["sensitive_pi", "admt", "admt:*"]
+identifier_types = ["cookie_id", "email_sha256", "account_id"]
+[calendar]
+holidays = ["2026-11-26", "2026-12-25"]
+"#;
+
+pub struct Deployment {
+    pub prefix: String,
+    pub policy: Arc<Policy>,
+    pub dir: TempDir,
+    producer: BaseProducer,
+    settings: Settings,
+    /// Lines of `quell.toml` by section, beside what every deployment has.
+    extra: BTreeMap<&'static str, String>,
+}
+
+impl Deployment {
+    /// With topics made, and nothing running.
+    pub fn new() -> Self {
+        Self::with(POLICY, &[])
+    }
+
+    /// The same with another policy (PREFIX stands before its topics), and lines for sections of `quell.toml`.
+    pub fn with(policy: &str, extra: &[(&'static str, &str)]) -> Self {
+        let prefix = format!("t{}", unique());
+        let policy = policy.replace("PREFIX", &prefix);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("policy.toml"), &policy).unwrap();
+        let policy = Arc::new(Policy::parse(&policy).unwrap());
+        let name = |topic: &str| format!("{prefix}.{topic}");
+        let topics = Topics {
+            choices: name("optout.events"),
+            links: name("identity.links"),
+            acks: name("suppression.acks"),
+            graph: name("quell.graph"),
+            changelog: name("quell.changelog"),
+            dead_letters: name("quell.deadletters"),
+            audit: name("quell.audit"),
+            suppressions: policy.downstreams().iter().map(|known| known.topic.clone()).collect(),
+        };
+        let bootstrap = broker().bootstrap.clone();
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", &bootstrap)
+            .set("enable.idempotence", "true")
+            .set("message.max.bytes", "4000000")
+            .set("linger.ms", "1")
+            .create()
+            .unwrap();
+        let settings = Settings {
+            bootstrap_servers: bootstrap,
+            group_id: format!("{prefix}-check"),
+            client: BTreeMap::new(),
+            topics,
+        };
+        let extra = extra.iter().map(|(section, lines)| (*section, (*lines).to_owned())).collect();
+        let deployment = Self { prefix, policy, dir, producer, settings, extra };
+        let made = deployment.quell(&["topics", "create"]);
+        assert!(made.status.success(), "topics create: {}", String::from_utf8_lossy(&made.stderr));
+        deployment
+    }
+
+    pub fn topics(&self) -> &Topics {
+        &self.settings.topics
+    }
+
+    /// Where an instance keeps its rows.
+    pub fn store_of(&self, instance: &str) -> PathBuf {
+        self.dir.path().join(format!("store-{instance}"))
+    }
+
+    /// Writes an instance's `quell.toml`.
+    pub fn configure(&self, instance: &str, port: u16) -> PathBuf {
+        let topics = self.topics();
+        let of = |section: &str| self.extra.get(section).cloned().unwrap_or_default();
+        let text = format!(
+            r#"
+[kafka]
+bootstrap_servers = "{}"
+group_id = "{}"
+{}
+[kafka.client]
+{}
+[topics]
+choices = "{}"
+links = "{}"
+acks = "{}"
+graph = "{}"
+changelog = "{}"
+dead_letters = "{}"
+audit = "{}"
+shards = 4
+partitions = 3
+{}
+[store]
+path = "{}"
+memory = "64MiB"
+[engine]
+threads = 2
+relax_after = "500ms"
+{}
+[encoding]
+{}
+[http]
+listen = "127.0.0.1:{port}"
+{}
+[policy]
+path = "policy.toml"
+"#,
+            broker().bootstrap,
+            self.prefix,
+            of("kafka"),
+            of("kafka.client"),
+            topics.choices,
+            topics.links,
+            topics.acks,
+            topics.graph,
+            topics.changelog,
+            topics.dead_letters,
+            topics.audit,
+            of("topics"),
+            self.store_of(instance).display(),
+            of("engine"),
+            of("encoding"),
+            of("http"),
+        );
+        let path = self.dir.path().join(format!("{instance}.toml"));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Runs a command of the binary to its end.
+    pub fn quell(&self, arguments: &[&str]) -> Output {
+        let config = self.configure("command", 1);
+        quell(&config, arguments)
+    }
+
+    /// Starts an engine. Its store is the instance's own, and kept.
+    pub fn start(&self, instance: &str) -> Instance {
+        Instance::start(self, instance)
+    }
+
+    /// Writes records, and waits until the broker has them.
+    pub fn produce(&self, records: impl IntoIterator<Item = Produced>) {
+        for record in records {
+            let headers = record
+                .headers
+                .iter()
+                .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+            let mut message = BaseRecord::<[u8], [u8]>::to(&record.topic).headers(headers);
+            message.key = record.key.as_deref();
+            message.payload = record.value.as_deref();
+            message.partition = record.partition;
+            while let Err((_, back)) = self.producer.send(message) {
+                message = back;
+                self.producer.poll(Duration::from_millis(10));
+            }
+        }
+        self.producer.flush(super::DEADLINE).unwrap();
+    }
+
+    /// All committed records of a topic.
+    pub fn read(&self, topic: &str) -> Vec<ReadRecord> {
+        let mut records = Vec::new();
+        read_topic(&self.settings, topic, |record| records.push(record)).unwrap();
+        records
+    }
+}
+
+/// Runs a command of the binary to its end, with a configuration.
+pub fn quell(config: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_quell")).arg("--config").arg(config).args(arguments).output().unwrap()
+}
+
+/// A record to be written.
+#[derive(Clone, Debug, Default)]
+pub struct Produced {
+    pub topic: String,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub partition: Option<i32>,
+}

@@ -1,0 +1,112 @@
+//! An engine's process.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::deployment::Deployment;
+use super::{free_port, wait_for};
+
+pub struct Instance {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Instance {
+    pub fn start(deployment: &Deployment, name: &str) -> Self {
+        let port = free_port();
+        let config = deployment.configure(name, port);
+        let log = deployment.dir.path().join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_quell"))
+            .arg("--config")
+            .arg(config)
+            .arg("run")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Self { child, port, log }
+    }
+
+    /// What it has logged, this run and those before under the same name.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// One answer over HTTP: status and body. None while nobody listens.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split_whitespace().nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    }
+
+    pub fn is_ready(&mut self) -> bool {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("the engine ended ({status}):\n{}", self.log());
+        }
+        self.get("/health/ready").is_some_and(|(status, _)| status == 200)
+    }
+
+    pub fn wait_until_ready(mut self) -> Self {
+        wait_for("the engine to be ready", || self.is_ready().then_some(()));
+        self
+    }
+
+    /// The sum of a metric's samples whose line has all of these; none if it is not there.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let (_, text) = self.get("/metrics")?;
+        let samples = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
+        });
+        let values: Vec<f64> = samples.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    /// Whether it has nothing left to do: all lag known and none, and no relaxation waits.
+    pub fn is_at_rest(&self) -> bool {
+        self.metric("quell_consumer_lag_records", &[]) == Some(0.0)
+            && self.metric("quell_deferred_relaxations", &[]) == Some(0.0)
+            && self.metric("quell_shards_restoring", &[]) == Some(0.0)
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the end.
+    pub fn stop(mut self) -> ExitStatus {
+        let stopped = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(stopped.success());
+        self.child.wait().unwrap()
+    }
+
+    /// The end that it comes to by itself.
+    pub fn ended(mut self) -> (ExitStatus, String) {
+        let status = wait_for("the engine to end", || self.child.try_wait().unwrap());
+        let log = self.log();
+        (status, log)
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Gone already, or to go with the test.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

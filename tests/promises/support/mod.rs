@@ -1,0 +1,48 @@
+//! What the promises are tested with: a real broker, the real binary, and the contract's naive model.
+
+pub mod broker;
+pub mod deployment;
+pub mod events;
+pub mod instance;
+pub mod outcome;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that is waited for. A broker on a busy two-core machine needs seconds for what takes
+/// milliseconds elsewhere.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Waits until something is there, or says what is missing.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// The clock, in milliseconds.
+pub fn now_millis() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+/// A number that no other test, and no other run, has.
+pub fn unique() -> String {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    format!("{}-{}-{count}", std::process::id(), now_millis() % 1_000_000)
+}
+
+/// A port that is free now, and the next one, too.
+pub fn free_port() -> u16 {
+    wait_for("two free ports", || {
+        let first = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
+        let port = first.local_addr().ok()?.port();
+        std::net::TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok()?;
+        Some(port)
+    })
+}

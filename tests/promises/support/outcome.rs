@@ -1,0 +1,97 @@
+//! What the topics say, against the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quell_domain::{DownstreamNumber, EventId, Identifier, Millis, Policy, Right, RightState};
+use quell_model::{World, final_state};
+use quell_wire::{Decoder, SuppressionMessage};
+
+use super::deployment::Deployment;
+use super::instance::Instance;
+use super::wait_for;
+
+/// The last suppression of each identifier for each downstream, and how often a version came twice or went back.
+pub struct Published {
+    pub last: BTreeMap<(DownstreamNumber, Identifier), SuppressionMessage>,
+    pub messages: usize,
+}
+
+/// Reads all suppressions, read committed, and checks what must hold of each: the key, the downstream, `suppressed`, and
+/// versions that only grow.
+pub fn published(deployment: &Deployment) -> Published {
+    let policy = &deployment.policy;
+    let decoder = Decoder::new(None);
+    let mut published = Published { last: BTreeMap::new(), messages: 0 };
+    let mut seen: BTreeSet<(DownstreamNumber, Identifier, i64)> = BTreeSet::new();
+    for (number, downstream) in (0..).map(DownstreamNumber).zip(policy.downstreams()) {
+        for record in deployment.read(&downstream.topic) {
+            let message = decoder.suppression(record.value.as_deref()).unwrap();
+            let named = &message.identifier;
+            assert_eq!(record.key.unwrap(), format!("{}:{}", named.identifier_type, named.value).into_bytes());
+            assert_eq!(message.downstream, downstream.name);
+            assert_eq!(message.suppressed, message.rights.values().any(|state| state.opted_out));
+            let identifier = Identifier::new(&named.identifier_type, &named.value).unwrap();
+            let new = seen.insert((number, identifier.clone(), message.version));
+            assert!(new, "version {} of {named:?} was published twice for {}", message.version, downstream.name);
+            published.messages += 1;
+            let last = published.last.insert((number, identifier), message.clone());
+            assert!(last.is_none_or(|last| last.version < message.version), "a version went back: {message:?}");
+        }
+    }
+    published
+}
+
+/// In what the published suppressions differ from the model's final state.
+pub fn disagreements(policy: &Policy, world: &World, published: &Published) -> Vec<String> {
+    let state = final_state(policy, world);
+    let none = BTreeMap::new();
+    let mut identifiers: BTreeSet<Identifier> = state.identifiers().cloned().collect();
+    identifiers.extend(published.last.keys().map(|(_, identifier)| identifier.clone()));
+    let mut wrong = Vec::new();
+    for identifier in &identifiers {
+        for (number, _) in (0..).map(DownstreamNumber).zip(policy.downstreams()) {
+            let last = published.last.get(&(number, identifier.clone()));
+            let rights: Vec<(Right, RightState)> = last
+                .map_or(&none, |message| &message.rights)
+                .iter()
+                .map(|(name, state)| {
+                    let state = RightState {
+                        opted_out: state.opted_out,
+                        choice_id: EventId::new(&state.choice_id).unwrap(),
+                        since: Millis(state.since),
+                        inherited: state.inherited,
+                        due_at: Millis(state.due_at),
+                    };
+                    (policy.right(name).unwrap(), state)
+                })
+                .collect();
+            wrong.extend(state.disagreements(policy, number, identifier, last.map(|_| rights.as_slice())));
+        }
+    }
+    wrong
+}
+
+/// Waits until the engines have nothing left to do and the topics say what the model says; then that nothing more is
+/// published. Returns how many messages there were.
+pub fn comes_to_the_models_state(deployment: &Deployment, instances: &[&Instance], world: &World) -> usize {
+    let mut last_wrong = Vec::new();
+    let began = std::time::Instant::now();
+    let published = loop {
+        wait_for("the engines to come to rest", || instances.iter().all(|one| one.is_at_rest()).then_some(()));
+        let published = published(deployment);
+        let wrong = disagreements(&deployment.policy, world, &published);
+        if wrong.is_empty() {
+            break published;
+        }
+        // Lag is measured now and then: what looked like rest may have been the moment before the last epoch.
+        last_wrong.clone_from(&wrong);
+        assert!(
+            began.elapsed() < super::DEADLINE,
+            "{} disagreements with the model, among them:\n{}",
+            last_wrong.len(),
+            last_wrong.iter().take(10).cloned().collect::<Vec<_>>().join("\n")
+        );
+        std::thread::park_timeout(std::time::Duration::from_millis(300));
+    };
+    published.messages
+}
