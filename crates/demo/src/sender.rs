@@ -16,6 +16,8 @@ use crate::topics::Topics;
 
 /// The broker is on this machine or near; a minute means that it is not there.
 const FLUSH_SECONDS_MAX: u64 = 60;
+/// The broker's answers to questions about a topic.
+const ANSWER: Duration = Duration::from_secs(30);
 /// Short against the times that are measured, long enough for a batch when there is much to send.
 const LINGER_MILLIS: &str = "1";
 /// How long to let librdkafka work when its queue is full.
@@ -66,7 +68,7 @@ impl Sender {
     /// A producer on a broker.
     ///
     /// # Errors
-    /// When librdkafka refuses the configuration.
+    /// When the broker does not answer, or has no such topics.
     pub fn new(bootstrap: &str, topics: &Topics) -> anyhow::Result<Self> {
         let mut config = ClientConfig::new();
         config
@@ -76,8 +78,16 @@ impl Sender {
             .set("queue.buffering.max.messages", "200000");
         let failed = Arc::new(AtomicU64::new(0));
         let deliveries = Deliveries { failed: Arc::clone(&failed) };
+        let producer: ThreadedProducer<_> = ThreadedProducer::from_config_and_context(&config, deliveries)?;
+        // Whom to send to is asked now, so that the first record's time is not that of the question.
+        for topic in [&topics.choices, &topics.links] {
+            let metadata = producer.client().fetch_metadata(Some(topic), ANSWER)?;
+            if metadata.topics().first().is_none_or(|found| found.error().is_some()) {
+                bail!("there is no topic {topic}; `quell topics create` makes it");
+            }
+        }
         Ok(Self {
-            producer: ThreadedProducer::from_config_and_context(&config, deliveries)?,
+            producer,
             failed,
             avro: Encoder::new(Format::Avro, None),
             json: Encoder::new(Format::Json, None),
@@ -133,7 +143,7 @@ impl Sender {
         match self.failed.load(Ordering::Relaxed) {
             0 => Ok(()),
             failed => {
-                bail!("{failed} records could not be delivered; do the topics exist? `quell topics create` makes them")
+                bail!("{failed} records could not be delivered")
             }
         }
     }

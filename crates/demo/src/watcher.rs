@@ -123,6 +123,8 @@ pub fn committed_reader(bootstrap: &str) -> anyhow::Result<BaseConsumer> {
         .set("enable.partition.eof", "true")
         // What is written while a fetch waits shall not wait as well.
         .set("fetch.queue.backoff.ms", "1")
+        // Nor shall the end of a topic, which is told when a fetch comes back with nothing.
+        .set("fetch.wait.max.ms", "50")
         .create()
         .context("librdkafka refuses the configuration of a consumer")
 }

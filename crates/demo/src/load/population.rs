@@ -14,7 +14,7 @@ const DAY_MILLIS: i64 = 86_400_000;
 /// So many consumers apart, somebody shares a device with those who come after.
 const DEVICE_EVERY: u32 = 250;
 /// So many consumers apart, a record is bad.
-const BAD_EVERY: u32 = 5000;
+const BAD_EVERY: u32 = 1000;
 /// How often a browser that sends a GPC signal repeats it.
 const GPC_REPEATS: u8 = 3;
 
@@ -352,7 +352,7 @@ mod tests {
         assert!((300..500).contains(&count(|deed| *deed == Deed::Admt)));
         assert!((100..300).contains(&count(|deed| matches!(deed, Deed::OptIn(_)))));
         assert!((100..300).contains(&count(|deed| matches!(deed, Deed::NotTheirs(_)))));
-        assert_eq!(count(|deed| matches!(deed, Deed::Bad(_))), 4);
+        assert_eq!(count(|deed| matches!(deed, Deed::Bad(_))), 20);
         assert_eq!(count(|deed| *deed == Deed::SharedDevice(0)), 80);
         assert!(count(|deed| *deed == Deed::SharedDevice(5)) > 20, "some devices have more than five users");
     }
