@@ -96,7 +96,7 @@ mod tests {
         progress.taken.store(1, Ordering::Relaxed);
         assert!(pace.is_due(ON_THE_WAY_MAX));
         progress.stop.store(true, Ordering::Relaxed);
-        assert!(!pace.wait(10 * ON_THE_WAY_MAX));
+        assert!(!pace.wait(LOOK_EVERY * ON_THE_WAY_MAX));
     }
 
     #[test]

@@ -294,7 +294,7 @@ fn bad(kind: u8, account: &NamedIdentifier, id: &str, at: i64) -> Message {
         0 => Message::BadChoice(b"\xc3\x01 cut off".to_vec()),
         1 => Message::BadLink(b"not a record at all".to_vec()),
         2 => choice("sale", &named("fax_number", "555-0100"), at),
-        3 => choice("sale", &named("cookie_id", ""), at),
+        3 => choice("sale", &named("cookie_id", &"x".repeat(600)), at),
         4 => choice("the_right_to_silence", &good, at),
         // A good part takes effect.
         5 => choice("sale", &format!("{good},{}", named("fax_number", "555-0101")), at),
