@@ -202,9 +202,7 @@ impl Worker {
             self.send(producer, output)?;
         }
         self.flush(producer)?;
-        if job.offsets.count() > 0 {
-            retried(COMMIT_DEADLINE, || producer.send_offsets_to_transaction(&job.offsets, &job.group, CALL))?;
-        }
+        retried(COMMIT_DEADLINE, || producer.send_offsets_to_transaction(&job.offsets, &job.group, CALL))?;
         match retried(COMMIT_DEADLINE, || producer.commit_transaction(CALL)) {
             Err(Fault::Abort(error)) if is_retriable(&error) => Err(Fault::InDoubt(error)),
             other => other,

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::{
-    CommitError, EpochNumber, InputPartition, Log, LogError, LogEvent, Offset, PreparedEpoch, Record,
+    CommitError, EpochNumber, InputPartition, InputTopic, Log, LogError, LogEvent, Offset, PreparedEpoch, Record,
 };
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, TopicPartitionList};
@@ -28,24 +28,68 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// Otherwise, what the group wants is looked for so often.
 const GAZE: Duration = Duration::from_millis(50);
 
+/// How often it is looked whether the input topics have grown.
+const LOOK_FOR_GROWTH_EVERY: Duration = Duration::from_secs(60);
+
+/// How often offsets that did not move are committed again: brokers forget those of topics that the group does not
+/// subscribe to after `offsets.retention.minutes`, a week by default (KIP-211).
+const RENEW_OFFSETS_EVERY: Duration = Duration::from_secs(3600);
+
 /// How much is handed over at once.
 const RECORDS_MAX: usize = 5_000;
 const BYTES_MAX: usize = 4 << 20;
 
 /// A member of the group, a transactional producer and a reader of changelogs.
+///
+/// The group shares out the partitions of the graph topic alone, that is the shards, so that each instance has as many
+/// as any other. Each shard brings its share of the input partitions with it ([`home`]). An assignor over all topics
+/// would balance partitions, not shards, and could leave an instance without any.
 pub struct KafkaLog {
     settings: Settings,
     consumer: BaseConsumer<Member>,
     committer: Committer,
     restorer: Restorer,
-    committing: Option<EpochNumber>,
+    committing: Option<(EpochNumber, Vec<(InputPartition, Offset)>)>,
+    /// How many partitions each topic has; none until somebody was told.
+    partition_counts: Option<PartitionCounts>,
+    look_for_growth_at: Instant,
+    /// Shards that the group gave, and the engine was not told of yet.
+    given: Option<Vec<InputPartition>>,
     assigned: BTreeSet<InputPartition>,
     paused: BTreeSet<InputPartition>,
     /// To be consumed from the committed offsets, as soon as these are known.
     to_position: Option<Vec<InputPartition>>,
     /// Where each partition goes on: nothing before it is delivered.
     next_offsets: BTreeMap<InputPartition, Offset>,
+    /// What is committed of each partition.
+    committed: BTreeMap<InputPartition, Offset>,
+    renew_offsets_at: Instant,
     has_joined: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct PartitionCounts(BTreeMap<InputTopic, u32>);
+
+impl PartitionCounts {
+    /// The input partitions that belong to a shard.
+    fn of_shard(&self, shard: ShardNumber) -> Vec<InputPartition> {
+        let shards = self.0.get(&InputTopic::Graph).copied().unwrap_or(0);
+        let inputs = self.0.iter().filter(|(topic, _)| **topic != InputTopic::Graph);
+        let all =
+            inputs.flat_map(|(topic, count)| (0..*count).map(|partition| InputPartition { topic: *topic, partition }));
+        all.filter(|partition| home(*partition, shards) == Some(shard)).collect()
+    }
+}
+
+/// The shard that an input partition comes with: the same for every instance, and whatever the topics grow to.
+fn home(partition: InputPartition, shards: u32) -> Option<ShardNumber> {
+    let shift = match partition.topic {
+        InputTopic::Choices => 0,
+        InputTopic::Links => 1,
+        InputTopic::Acks => 2,
+        InputTopic::Graph => return partition.shard(),
+    };
+    Some(ShardNumber(partition.partition.checked_add(shift)?.checked_rem(shards)?))
 }
 
 impl KafkaLog {
@@ -63,18 +107,22 @@ impl KafkaLog {
             .consumer()
             .create_with_context(Member::new(settings.topics.clone()))
             .map_err(|error| failed(&error))?;
-        let topics: Vec<&str> = INPUTS.iter().map(|topic| settings.topics.input(*topic)).collect();
-        consumer.subscribe(&topics).map_err(|error| failed(&error))?;
+        consumer.subscribe(&[&settings.topics.graph]).map_err(|error| failed(&error))?;
         Ok(Self {
             restorer: Restorer::new(&settings),
             settings,
             consumer,
             committer,
             committing: None,
+            partition_counts: None,
+            look_for_growth_at: Instant::now(),
+            given: None,
             assigned: BTreeSet::new(),
             paused: BTreeSet::new(),
             to_position: None,
             next_offsets: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            renew_offsets_at: Instant::now() + RENEW_OFFSETS_EVERY,
             has_joined: false,
         })
     }
@@ -101,24 +149,89 @@ impl KafkaLog {
     /// What is not records.
     fn other_event(&mut self) -> Option<LogEvent> {
         if let Some(ended) = self.committer.ended() {
-            self.committing = None;
+            let offsets = self.committing.take().map(|(_, offsets)| offsets).unwrap_or_default();
             return Some(match ended.result {
-                Ok(changelog) => LogEvent::Committed { epoch: ended.epoch, changelog },
+                Ok(changelog) => {
+                    self.committed.extend(offsets);
+                    LogEvent::Committed { epoch: ended.epoch, changelog }
+                }
                 Err(error) => LogEvent::Failed { epoch: ended.epoch, error },
             });
         }
-        if let Some(rebalance) = self.member().next_rebalance() {
-            return Some(match rebalance {
-                Rebalance::Assign(partitions) => {
-                    self.has_joined = true;
-                    LogEvent::Assigned(partitions)
+        if self.given.is_none()
+            && let Some(rebalance) = self.member().next_rebalance()
+        {
+            match rebalance {
+                Rebalance::Assign(shards) => self.given = Some(shards),
+                Rebalance::Revoke(shards) => return Some(LogEvent::Revoked(self.with_inputs(shards))),
+                Rebalance::Lost(shards) => return Some(LogEvent::Lost(self.with_inputs(shards))),
+            }
+        }
+        if self.given.is_some() || Instant::now() >= self.look_for_growth_at {
+            self.count_partitions();
+            if let Some(counts) = &self.partition_counts {
+                let given = self.given.take();
+                self.has_joined |= given.is_some();
+                let owned = self.assigned.iter().chain(given.iter().flatten()).filter_map(|known| known.shard());
+                let mut new: Vec<InputPartition> = owned.flat_map(|shard| counts.of_shard(shard)).collect();
+                new.retain(|partition| !self.assigned.contains(partition));
+                if given.is_some() || !new.is_empty() {
+                    return Some(LogEvent::Assigned(given.unwrap_or_default().into_iter().chain(new).collect()));
                 }
-                Rebalance::Revoke(partitions) => LogEvent::Revoked(partitions),
-                Rebalance::Lost(partitions) => LogEvent::Lost(partitions),
-            });
+            }
         }
         self.position();
+        self.renew_offsets();
         self.restorer.poll()
+    }
+
+    /// Shards, and the input partitions that came with them.
+    fn with_inputs(&self, shards: Vec<InputPartition>) -> Vec<InputPartition> {
+        let numbers: Vec<ShardNumber> = shards.iter().filter_map(|partition| partition.shard()).collect();
+        let count = self.partition_counts.as_ref().and_then(|counts| counts.0.get(&InputTopic::Graph)).copied();
+        let goes = |partition: &InputPartition| {
+            partition.shard().is_none()
+                && home(*partition, count.unwrap_or(0)).is_some_and(|home| numbers.contains(&home))
+        };
+        let inputs: Vec<InputPartition> = self.assigned.iter().filter(|partition| goes(partition)).copied().collect();
+        shards.into_iter().chain(inputs).collect()
+    }
+
+    fn count_partitions(&mut self) {
+        let mut counts = PartitionCounts::default();
+        for topic in INPUTS {
+            let name = self.settings.topics.input(topic);
+            let metadata = match self.consumer.fetch_metadata(Some(name), ASK) {
+                Ok(metadata) => metadata,
+                Err(error) => return self.check(Err(error), "the topics are not known"),
+            };
+            let known = metadata.topics().iter().find(|known| known.name() == name && known.error().is_none());
+            let Some(count) = known.and_then(|known| u32::try_from(known.partitions().len()).ok()) else { return };
+            counts.0.insert(topic, count);
+        }
+        self.look_for_growth_at = Instant::now() + LOOK_FOR_GROWTH_EVERY;
+        self.partition_counts = Some(counts);
+    }
+
+    fn renew_offsets(&mut self) {
+        if Instant::now() < self.renew_offsets_at || self.committing.is_some() {
+            return;
+        }
+        self.renew_offsets_at = Instant::now() + RENEW_OFFSETS_EVERY;
+        let committed: Vec<(InputPartition, Offset)> =
+            self.committed.iter().map(|(key, value)| (*key, *value)).collect();
+        let renewed = self.consumer.commit(&self.offsets(&committed), CommitMode::Async);
+        self.check(renewed, "offsets cannot be renewed");
+    }
+
+    fn offsets(&self, next_offsets: &[(InputPartition, Offset)]) -> TopicPartitionList {
+        let mut offsets = TopicPartitionList::new();
+        for (partition, next_offset) in next_offsets {
+            let topic = self.settings.topics.input(partition.topic);
+            let added = offsets.add_partition_offset(topic, number(*partition), rdkafka::Offset::Offset(next_offset.0));
+            self.check(added, "an offset cannot be committed");
+        }
+        offsets
     }
 
     /// Begins to consume what was assigned, once the committed offsets are known.
@@ -138,6 +251,7 @@ impl KafkaLog {
                     _ => (rdkafka::Offset::Beginning, Offset::START),
                 };
                 self.next_offsets.insert(*partition, next);
+                self.committed.insert(*partition, next);
                 let added = start.add_partition_offset(topic, number(*partition), offset);
                 self.check(added, "a partition cannot be positioned");
             }
@@ -212,6 +326,7 @@ impl Log for KafkaLog {
             self.assigned.remove(partition);
             self.paused.remove(partition);
             self.next_offsets.remove(partition);
+            self.committed.remove(partition);
         }
         self.member().forget_ends(partitions);
         if let Some(waiting) = &mut self.to_position {
@@ -247,17 +362,19 @@ impl Log for KafkaLog {
     }
 
     fn commit(&mut self, epoch: PreparedEpoch) {
-        let mut offsets = TopicPartitionList::new();
-        for (partition, next_offset) in &epoch.next_offsets {
-            let topic = self.settings.topics.input(partition.topic);
-            let added = offsets.add_partition_offset(topic, number(*partition), rdkafka::Offset::Offset(next_offset.0));
-            self.check(added, "an offset cannot be committed");
+        let mut next_offsets = epoch.next_offsets.clone();
+        if next_offsets.is_empty() {
+            // The broker checks our membership only when it takes offsets, so there is always one: an instance that has
+            // lost its shards must not commit a relaxation either.
+            next_offsets.extend(self.committed.iter().next().map(|(partition, offset)| (*partition, *offset)));
         }
-        self.committing = Some(epoch.number);
+        let offsets = self.offsets(&next_offsets);
+        let number = epoch.number;
+        self.committing = Some((number, next_offsets));
         match self.consumer.group_metadata() {
-            Some(group) => self.committer.commit(Job { epoch, offsets, group }),
-            // Without a membership nobody may commit.
-            None => self.committer.refuse(epoch.number, CommitError::Fenced("not a member of the group".to_owned())),
+            Some(group) if offsets.count() > 0 => self.committer.commit(Job { epoch, offsets, group }),
+            // Without a membership, or without anything that proves it, nobody may commit.
+            _ => self.committer.refuse(number, CommitError::Fenced("not a member of the group".to_owned())),
         }
     }
 

@@ -68,7 +68,7 @@ impl Deployment {
     pub fn with(policy: &str, extra: &[(&'static str, &str)]) -> Self {
         let prefix = format!("t{}", unique());
         let policy = policy.replace("PREFIX", &prefix);
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::Builder::new().disable_cleanup(std::env::var_os("QUELL_KEEP").is_some()).tempdir().unwrap();
         std::fs::write(dir.path().join("policy.toml"), &policy).unwrap();
         let policy = Arc::new(Policy::parse(&policy).unwrap());
         let name = |topic: &str| format!("{prefix}.{topic}");

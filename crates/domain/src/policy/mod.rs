@@ -269,10 +269,11 @@ impl Policy {
         } else {
             Cow::Borrowed(value)
         };
+        let identifier = Identifier::new(&known.name, &value).map_err(|error| invalid(&error))?;
         if known.blocked.contains(&*value) {
             return Err(Refusal::new(RefusalCode::BlockedValue, format!("the {} is on the block list", known.name)));
         }
-        Identifier::new(&known.name, &value).map_err(|error| invalid(&error))
+        Ok(identifier)
     }
 }
 
