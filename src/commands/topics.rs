@@ -25,7 +25,8 @@ pub fn create(path: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
     let policy = policy::load(&config)?;
     let settings = parts::kafka(&config, &policy)?;
     let plans = parts::topic_plans(&config, &settings);
-    let admin = TopicAdmin::new(&settings).context("cannot use [kafka.client]")?;
+    let unusable = |error: TopicsError| Failure::Usage(anyhow::Error::new(error).context("cannot use kafka.client"));
+    let admin = TopicAdmin::new(&settings).map_err(unusable)?;
 
     let made = admin.create(&plans).with_context(|| cannot_reach(&config))?;
     for plan in &plans {

@@ -188,7 +188,7 @@ fn a_value_that_cannot_be_says_what_can() {
     insta::assert_snapshot!(error("[http]\ntoken = \"a\"\ntoken_file = \"b\""), @"quell.toml: http.token: http.token_file is set as well; keep one of them");
     insta::assert_snapshot!(error("[http]\ntoken = \"a b\""), @"quell.toml: http.token: the token has white space or characters beyond ASCII; make one with `openssl rand -hex 32`");
     insta::assert_snapshot!(error("[log]\nformat = \"xml\""), @r#"quell.toml: log.format: "xml" is no format; use "text" or "json""#);
-    insta::assert_snapshot!(error("[log]\nlevel = \"loud\""), @r#"quell.toml: log.level: "loud" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell_engine=debug""#);
+    insta::assert_snapshot!(error("[log]\nlevel = \"loud\""), @r#"quell.toml: log.level: "loud" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell::epoch=debug""#);
     insta::assert_snapshot!(error_with("", &[("QUELL_ENGINE__RELAX_AFTER", "soon")]), @r#"QUELL_ENGINE__RELAX_AFTER: "soon" is not a duration; write a number and ms, s, m, h or d, as in "10s""#);
 }
 

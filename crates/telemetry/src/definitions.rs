@@ -49,7 +49,7 @@ pub const DEAD_LETTERS: Definition = metric(
 /// How fast an opt-out arrives.
 pub const PROPAGATION: Definition = Definition {
     name: "quell_propagation_seconds",
-    help: "From the Kafka timestamp of the causing record to the commit of the suppression. A relaxation (action=relax) waits engine.relax_after on purpose.",
+    help: "From the causing record's Kafka timestamp to the suppression's commit; a relaxation waits on purpose.",
     labels: &["downstream", "action"],
     buckets: PROPAGATION_BUCKETS,
 };

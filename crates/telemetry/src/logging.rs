@@ -15,7 +15,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which lines are written: `info`, or `info,quell_engine=debug`. `log.level`
+/// Which lines are written: `info`, or `info,quell::epoch=debug`. `log.level`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevel(String);
 
@@ -24,11 +24,11 @@ pub struct LogLevel(String);
 pub enum LogLevelError {
     /// A word that is none of the levels. It would otherwise be taken for a module's name, and silence everything.
     #[error(
-        "\"{0}\" is no level; use error, warn, info, debug or trace, as in \"info\" or \"info,quell_engine=debug\""
+        "\"{0}\" is no level; use error, warn, info, debug or trace, as in \"info\" or \"info,quell::epoch=debug\""
     )]
     Unknown(String),
     /// Something else that cannot be read.
-    #[error("\"{level}\" cannot be read; use a level, as in \"info\" or \"info,quell_engine=debug\"")]
+    #[error("\"{level}\" cannot be read; use a level, as in \"info\" or \"info,quell::epoch=debug\"")]
     Unreadable {
         /// What was given.
         level: String,
@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_level_is_refused_instead_of_silencing_everything() {
-        for level in ["info", "INFO", "off", "info,quell_engine=debug", "warn, rdkafka=trace"] {
+        for level in ["info", "INFO", "off", "info,quell::epoch=debug", "warn, rdkafka=trace"] {
             LogLevel::parse(level).unwrap();
         }
         let error = |level| LogLevel::parse(level).unwrap_err().to_string();
-        insta::assert_snapshot!(error("inof"), @r#""inof" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell_engine=debug""#);
-        insta::assert_snapshot!(error("info,quell_engine=loud"), @r#""loud" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell_engine=debug""#);
-        insta::assert_snapshot!(error(""), @r#""" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell_engine=debug""#);
+        insta::assert_snapshot!(error("inof"), @r#""inof" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell::epoch=debug""#);
+        insta::assert_snapshot!(error("info,quell::epoch=loud"), @r#""loud" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell::epoch=debug""#);
+        insta::assert_snapshot!(error(""), @r#""" is no level; use error, warn, info, debug or trace, as in "info" or "info,quell::epoch=debug""#);
     }
 }

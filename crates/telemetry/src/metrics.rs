@@ -297,7 +297,7 @@ mod tests {
         quell_last_commit_timestamp_seconds gauge {}
             When an epoch was last committed, in seconds since 1970; 0 before the first.
         quell_propagation_seconds histogram {action, downstream}
-            From the Kafka timestamp of the causing record to the commit of the suppression. A relaxation (action=relax) waits engine.relax_after on purpose.
+            From the causing record's Kafka timestamp to the suppression's commit; a relaxation waits on purpose.
             le: 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 300
         quell_registry_stalled gauge {}
             1 while records wait for a schema because the schema registry does not answer, else 0.

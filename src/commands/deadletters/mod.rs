@@ -7,9 +7,8 @@ mod selection;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context as _;
 use clap::Subcommand;
-use quell_kafka::Settings;
+use quell_kafka::{ReadRecord, Settings, TopicReadError, read_topic};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -43,8 +42,13 @@ pub fn run(path: Option<&Path>, command: &DeadlettersCommand, out: &mut dyn Writ
 }
 
 /// Reads the dead letters' topic to its end.
-fn read_letters(settings: &Settings, each: impl FnMut(quell_kafka::ReadRecord)) -> Result<(), Failure> {
-    quell_kafka::read_topic(settings, &settings.topics.dead_letters, each)
-        .with_context(|| format!("cannot read the dead letters at {}", settings.bootstrap_servers))?;
-    Ok(())
+fn read_letters(settings: &Settings, each: impl FnMut(ReadRecord)) -> Result<(), Failure> {
+    read_topic(settings, &settings.topics.dead_letters, each).map_err(|error| match error {
+        TopicReadError::NoTopic(_) => Failure::failed(format!("{error}; make it by `quell topics create`")),
+        error => {
+            let brokers = &settings.bootstrap_servers;
+            let context = format!("cannot read the dead letters at {brokers} (kafka.bootstrap_servers)");
+            Failure::Failed(anyhow::Error::new(error).context(context))
+        }
+    })
 }

@@ -14,7 +14,7 @@ use crate::moment::Since;
 #[derive(Debug, Args)]
 pub struct Filters {
     /// Only those refused for this reason; may be repeated
-    #[arg(long = "code", value_name = "CODE", value_delimiter = ',', value_parser = PossibleValuesParser::new(RefusalCode::ALL.map(RefusalCode::as_str)))]
+    #[arg(long = "code", value_name = "CODE", value_delimiter = ',', value_parser = codes())]
     codes: Vec<String>,
     /// Only those that came from this topic
     #[arg(long, value_name = "TOPIC")]
@@ -25,6 +25,10 @@ pub struct Filters {
     /// Only those refused before this time, or for longer than this
     #[arg(long, value_name = "TIME|AGE")]
     until: Option<Since>,
+}
+
+fn codes() -> PossibleValuesParser {
+    PossibleValuesParser::new(RefusalCode::ALL.map(RefusalCode::as_str))
 }
 
 /// A dead letter without its record: what is needed to list it, and to find it again.

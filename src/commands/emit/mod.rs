@@ -105,7 +105,7 @@ pub fn emit(path: Option<&Path>, command: &EmitCommand, out: &mut dyn Write) -> 
     let name = format!("emit-{}", new_uuid()?);
     Publisher::new(&settings, &name)
         .and_then(|publisher| publisher.publish(&[message]))
-        .with_context(|| format!("cannot publish to {}", config.kafka.bootstrap_servers))?;
+        .with_context(|| format!("cannot publish at {} (kafka.bootstrap_servers)", config.kafka.bootstrap_servers))?;
     writeln!(out, "published {} to {}", event.called, event.topic)?;
     Ok(())
 }

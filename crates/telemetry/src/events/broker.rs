@@ -20,6 +20,7 @@ pub struct BrokerUnreachable<'a> {
 impl Event for BrokerUnreachable<'_> {
     fn emit(&self, _: &Metrics) {
         tracing::warn!(
+            target: "quell::kafka",
             bootstrap_servers = self.bootstrap_servers,
             reason = self.reason,
             lasted_seconds = self.lasted.as_secs(),
@@ -37,6 +38,6 @@ pub struct BrokerBack {
 
 impl Event for BrokerBack {
     fn emit(&self, _: &Metrics) {
-        tracing::info!(lasted_seconds = self.lasted.as_secs(), "a broker answers again");
+        tracing::info!(target: "quell::kafka", lasted_seconds = self.lasted.as_secs(), "a broker answers again");
     }
 }

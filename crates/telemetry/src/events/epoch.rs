@@ -8,6 +8,8 @@ use super::Event;
 use crate::labels::{CommitFailure, Direction, Outcome, RelaxationCause};
 use crate::metrics::Metrics;
 
+const NOT_COMMITTED: &str = "epoch not committed; computing it again";
+
 /// A suppression that was committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Propagated {
@@ -49,6 +51,7 @@ pub struct EpochCommitted<'a> {
 impl Event for EpochCommitted<'_> {
     fn emit(&self, metrics: &Metrics) {
         tracing::debug!(
+            target: "quell::epoch",
             epoch = self.epoch,
             events = self.events,
             suppressions = self.suppressions.len(),
@@ -108,9 +111,9 @@ impl Event for EpochFailed<'_> {
         let (epoch, failure, reason) = (self.epoch, self.failure.as_str(), self.reason);
         match self.failure {
             // A part of every hand-over.
-            CommitFailure::Fenced => tracing::info!(epoch, failure, reason, "epoch not committed; computing it again"),
+            CommitFailure::Fenced => tracing::info!(target: "quell::epoch", epoch, failure, reason, "{NOT_COMMITTED}"),
             CommitFailure::Aborted | CommitFailure::Ambiguous => {
-                tracing::warn!(epoch, failure, reason, "epoch not committed; computing it again");
+                tracing::warn!(target: "quell::epoch", epoch, failure, reason, "{NOT_COMMITTED}");
             }
         }
         metrics.series.commit_failures.with_label_values(&[failure]).inc();

@@ -15,7 +15,7 @@ pub struct PartitionsAssigned<'a> {
 
 impl Event for PartitionsAssigned<'_> {
     fn emit(&self, _: &Metrics) {
-        tracing::info!(partitions = %Partitions(self.partitions), "partitions assigned");
+        tracing::info!(target: "quell::group", partitions = %Partitions(self.partitions), "partitions assigned");
     }
 }
 
@@ -28,7 +28,7 @@ pub struct PartitionsRevoked<'a> {
 
 impl Event for PartitionsRevoked<'_> {
     fn emit(&self, _: &Metrics) {
-        tracing::info!(partitions = %Partitions(self.partitions), "partitions revoked");
+        tracing::info!(target: "quell::group", partitions = %Partitions(self.partitions), "partitions revoked");
     }
 }
 
@@ -41,7 +41,11 @@ pub struct PartitionsLost<'a> {
 
 impl Event for PartitionsLost<'_> {
     fn emit(&self, _: &Metrics) {
-        tracing::warn!(partitions = %Partitions(self.partitions), "partitions lost: others may own them already");
+        tracing::warn!(
+            target: "quell::group",
+            partitions = %Partitions(self.partitions),
+            "partitions lost: others may own them already"
+        );
     }
 }
 

@@ -26,6 +26,7 @@ pub struct EngineStarted<'a> {
 impl Event for EngineStarted<'_> {
     fn emit(&self, _: &Metrics) {
         tracing::info!(
+            target: "quell::engine",
             version = self.version,
             policy_version = self.policy_version,
             bootstrap_servers = self.bootstrap_servers,
@@ -47,7 +48,12 @@ pub struct HttpListening {
 
 impl Event for HttpListening {
     fn emit(&self, _: &Metrics) {
-        tracing::info!(address = %self.address, token_needed = self.token_needed, "listening for http");
+        tracing::info!(
+            target: "quell::engine",
+            address = %self.address,
+            token_needed = self.token_needed,
+            "listening for http"
+        );
     }
 }
 
@@ -65,7 +71,13 @@ pub struct StoreOpened<'a> {
 impl Event for StoreOpened<'_> {
     fn emit(&self, metrics: &Metrics) {
         let took_seconds = self.took.as_secs_f64();
-        tracing::info!(path = %self.path.display(), bytes = self.bytes, took_seconds, "store opened");
+        tracing::info!(
+            target: "quell::engine",
+            path = %self.path.display(),
+            bytes = self.bytes,
+            took_seconds,
+            "store opened"
+        );
         metrics.series.store_bytes.set(i64::try_from(self.bytes).unwrap_or(i64::MAX));
     }
 }
@@ -79,7 +91,7 @@ pub struct EngineStopping<'a> {
 
 impl Event for EngineStopping<'_> {
     fn emit(&self, _: &Metrics) {
-        tracing::info!(signal = self.signal, "engine stopping: finishing what it has begun");
+        tracing::info!(target: "quell::engine", signal = self.signal, "engine stopping: finishing what it has begun");
     }
 }
 
@@ -92,7 +104,7 @@ pub struct EngineStopped {
 
 impl Event for EngineStopped {
     fn emit(&self, metrics: &Metrics) {
-        tracing::info!(took_seconds = self.took.as_secs_f64(), "engine stopped");
+        tracing::info!(target: "quell::engine", took_seconds = self.took.as_secs_f64(), "engine stopped");
         metrics.series.shards_owned.set(0);
         metrics.series.shards_restoring.set(0);
     }
@@ -107,6 +119,6 @@ pub struct EngineFailed<'a> {
 
 impl Event for EngineFailed<'_> {
     fn emit(&self, _: &Metrics) {
-        tracing::error!(error = self.error, "engine failed: an operator must act");
+        tracing::error!(target: "quell::engine", error = self.error, "engine failed: an operator must act");
     }
 }

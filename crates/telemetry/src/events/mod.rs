@@ -2,6 +2,9 @@
 //!
 //! Levels: `error` wakes somebody, `warn` is read in the morning, `info` is a change of state, `debug` is the pulse.
 //! Nothing is written per record: an epoch is the smallest thing that has a line.
+//!
+//! A line's target says what it is about (`quell::epoch`, `quell::shards`), not where in the code it was written, so
+//! that `log.level` can be set by it.
 
 mod broker;
 mod epoch;

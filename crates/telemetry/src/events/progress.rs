@@ -44,7 +44,12 @@ pub struct ProgressReported<'a> {
 
 impl Event for ProgressReported<'_> {
     fn emit(&self, metrics: &Metrics) {
-        tracing::trace!(shards_owned = self.shards_owned, shards_restoring = self.shards_restoring, "progress");
+        tracing::trace!(
+            target: "quell::progress",
+            shards_owned = self.shards_owned,
+            shards_restoring = self.shards_restoring,
+            "progress"
+        );
         let series = &metrics.series;
         series.shards_owned.set(whole(self.shards_owned));
         series.shards_restoring.set(whole(self.shards_restoring));

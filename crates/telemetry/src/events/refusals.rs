@@ -24,7 +24,12 @@ pub struct RecordsRefused {
 impl Event for RecordsRefused {
     fn emit(&self, _: &Metrics) {
         let records: u64 = self.by_code.values().sum();
-        tracing::warn!(records, codes = %ByCode(&self.by_code), "records refused; see `quell deadletters list`");
+        tracing::warn!(
+            target: "quell::records",
+            records,
+            codes = %ByCode(&self.by_code),
+            "records refused; see `quell deadletters list`"
+        );
     }
 }
 

@@ -13,7 +13,11 @@ pub struct RegistryUnavailable<'a> {
 
 impl Event for RegistryUnavailable<'_> {
     fn emit(&self, metrics: &Metrics) {
-        tracing::warn!(reason = self.reason, "the schema registry does not answer; the inputs wait");
+        tracing::warn!(
+            target: "quell::registry",
+            reason = self.reason,
+            "the schema registry does not answer; the inputs wait"
+        );
         metrics.series.registry_stalled.set(1);
     }
 }
@@ -24,7 +28,7 @@ pub struct RegistryBack;
 
 impl Event for RegistryBack {
     fn emit(&self, metrics: &Metrics) {
-        tracing::info!("the schema registry answers again");
+        tracing::info!(target: "quell::registry", "the schema registry answers again");
         metrics.series.registry_stalled.set(0);
     }
 }

@@ -16,7 +16,7 @@ pub struct ChangelogRead {
 
 impl Event for ChangelogRead {
     fn emit(&self, metrics: &Metrics) {
-        tracing::debug!(shard = self.shard.0, records = self.records, "changelog read");
+        tracing::debug!(target: "quell::shards", shard = self.shard.0, records = self.records, "changelog read");
         metrics.series.restore_records.inc_by(self.records);
     }
 }
@@ -43,6 +43,7 @@ impl RestoreProgressed {
 impl Event for RestoreProgressed {
     fn emit(&self, _: &Metrics) {
         tracing::info!(
+            target: "quell::shards",
             shard = self.shard.0,
             read = self.read,
             remaining = self.remaining,
@@ -63,7 +64,7 @@ pub struct ShardRestored {
 
 impl Event for ShardRestored {
     fn emit(&self, _: &Metrics) {
-        tracing::info!(shard = self.shard.0, read = self.read, "shard restored");
+        tracing::info!(target: "quell::shards", shard = self.shard.0, read = self.read, "shard restored");
     }
 }
 
@@ -76,7 +77,11 @@ pub struct ChangelogTruncated {
 
 impl Event for ChangelogTruncated {
     fn emit(&self, _: &Metrics) {
-        tracing::warn!(shard = self.shard.0, "stored rows are older than the changelog reaches back; restoring anew");
+        tracing::warn!(
+            target: "quell::shards",
+            shard = self.shard.0,
+            "stored rows are older than the changelog reaches back; restoring anew"
+        );
     }
 }
 
