@@ -139,6 +139,12 @@ impl KafkaLog {
         list
     }
 
+    /// Those of these partitions that are librdkafka's at this moment: not those that wait for their position.
+    fn held(&self, partitions: impl IntoIterator<Item = InputPartition>) -> Vec<InputPartition> {
+        let waiting = self.to_position.as_deref().unwrap_or_default();
+        partitions.into_iter().filter(|partition| !waiting.contains(partition)).collect()
+    }
+
     /// Says what did not work, where there is nothing else to do about it.
     fn check(&self, result: KafkaResult<()>, doing: &str) {
         if let Err(error) = result {
@@ -329,10 +335,12 @@ impl Log for KafkaLog {
             self.committed.remove(partition);
         }
         self.member().forget_ends(partitions);
+        // librdkafka is told even if none of them is its own: the group waits for an answer.
+        let held = self.held(partitions.iter().copied());
         if let Some(waiting) = &mut self.to_position {
             waiting.retain(|partition| !partitions.contains(partition));
         }
-        self.check(self.consumer.incremental_unassign(&self.list(partitions)), "partitions cannot be released");
+        self.check(self.consumer.incremental_unassign(&self.list(&held)), "partitions cannot be released");
     }
 
     fn pause(&mut self, partitions: &[InputPartition]) {
@@ -343,19 +351,14 @@ impl Log for KafkaLog {
 
     fn resume(&mut self, partitions: &[InputPartition]) {
         self.paused.retain(|partition| !partitions.contains(partition));
-        let waiting = self.to_position.as_deref().unwrap_or_default();
-        let positioned: Vec<InputPartition> =
-            partitions.iter().filter(|partition| !waiting.contains(partition)).copied().collect();
+        let positioned = self.held(partitions.iter().copied());
         self.check(self.consumer.resume(&self.list(&positioned)), "partitions cannot be resumed");
     }
 
     /// Partitions are given back and taken again at the committed offsets: unlike a seek this cannot be overtaken by
     /// what was fetched before, and needs no broker at once.
     fn rewind(&mut self) {
-        let positioned: Vec<InputPartition> = {
-            let waiting = self.to_position.as_deref().unwrap_or_default();
-            self.assigned.iter().filter(|partition| !waiting.contains(partition)).copied().collect()
-        };
+        let positioned = self.held(self.assigned.iter().copied());
         self.member().forget_ends(&positioned);
         self.check(self.consumer.incremental_unassign(&self.list(&positioned)), "partitions cannot be rewound");
         self.to_position.get_or_insert_default().extend(positioned);
@@ -405,8 +408,8 @@ impl Drop for KafkaLog {
     fn drop(&mut self) {
         self.member().close();
         while self.member().next_rebalance().is_some() {}
-        let assigned: Vec<InputPartition> = self.assigned.iter().copied().collect();
-        self.check(self.consumer.incremental_unassign(&self.list(&assigned)), "partitions cannot be released");
+        let held = self.held(self.assigned.iter().copied());
+        self.check(self.consumer.incremental_unassign(&self.list(&held)), "partitions cannot be released");
     }
 }
 
