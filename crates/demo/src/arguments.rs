@@ -14,9 +14,9 @@ pub struct Arguments {
     #[arg(long)]
     pub bootstrap: String,
 
-    /// Where the engine answers over HTTP
+    /// Where the engine answers over HTTP; once for each of its instances
     #[arg(long, default_value = "http://127.0.0.1:9464", value_name = "URL")]
-    pub http: String,
+    pub http: Vec<String>,
 
     /// The policy that the engine runs with
     #[arg(long, default_value = "policy.toml", value_name = "FILE")]
@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "EVENTS")]
     pub rate: Option<f64>,
 
-    /// All identifiers and all chance come from it [default: from the clock]
+    /// All identifiers and all chance come from it, so one seed plays once on a Kafka [default: from the clock]
     #[arg(long)]
     pub seed: Option<u64>,
 }

@@ -8,32 +8,38 @@ use ureq::Agent;
 /// An engine that is busy still answers at once: HTTP has threads of its own.
 const ANSWER_SECONDS_MAX: u64 = 10;
 
-/// Asks the engine.
+/// Asks the engine: all its instances.
 pub struct Metrics {
     agent: Agent,
-    url: String,
+    urls: Vec<String>,
 }
 
 impl Metrics {
-    /// The engine at an address such as `http://127.0.0.1:9464`.
+    /// The engine at addresses such as `http://127.0.0.1:9464`, one for each instance.
     #[must_use]
-    pub fn new(http: &str) -> Self {
+    pub fn new(http: &[String]) -> Self {
         let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX))).build();
-        Self { agent: config.into(), url: format!("{}/metrics", http.trim_end_matches('/')) }
+        let urls = http.iter().map(|address| format!("{}/metrics", address.trim_end_matches('/'))).collect();
+        Self { agent: config.into(), urls }
     }
 
     /// All samples of now.
     ///
     /// # Errors
-    /// When the engine does not answer.
+    /// When an instance does not answer.
     pub fn scrape(&self) -> anyhow::Result<Samples> {
-        let unanswered = || format!("the engine does not answer on {}; does it run?", self.url);
-        let mut answer = self.agent.get(&self.url).call().with_context(unanswered)?;
-        Ok(Samples::parse(&answer.body_mut().read_to_string().with_context(unanswered)?))
+        let mut samples = Samples::default();
+        for url in &self.urls {
+            let unanswered = || format!("the engine does not answer on {url}; does it run?");
+            let mut answer = self.agent.get(url).call().with_context(unanswered)?;
+            let text = answer.body_mut().read_to_string().with_context(unanswered)?;
+            samples.0.extend(Samples::parse(&text).0);
+        }
+        Ok(samples)
     }
 }
 
-/// The samples of one scrape.
+/// The samples of one scrape, of all instances together.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<Sample>);
 

@@ -36,8 +36,8 @@ pub fn show(outcome: &Outcome, report: &Report, terminal: &mut Terminal) -> io::
     })?;
 
     terminal.line("\nThe check of all that the topics hold")?;
-    terminal.line(format!("  suppressed or told otherwise  {} identifiers", counts(&report.expected)))?;
-    terminal.line(format!("  dead letters                  {}", counts(&report.dead_letters)))?;
+    terminal.line(format!("  identifiers told about  {}", counts(&report.expected)))?;
+    terminal.line(format!("  dead letters            {}", counts(&report.dead_letters)))?;
     if report.is_right() {
         return terminal.line("  every expected suppression is there, and no other: the final state is right");
     }

@@ -5,6 +5,10 @@ use std::io::{self, IsTerminal, Write};
 /// Back to the first column, and clear what stands there: what comes may be shorter.
 const CLEAR_LINE: &str = "\r\x1b[2K";
 
+/// What is too long for the terminal is cut off: of a line that wraps, only the last row could be cleared.
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
+
 /// Standard output. Without a terminal the live line is a line like any other, so that a log of it can be read.
 pub struct Terminal {
     rewrites: bool,
@@ -48,7 +52,7 @@ impl Terminal {
             return self.line(text);
         }
         let mut out = io::stdout().lock();
-        write!(out, "{CLEAR_LINE}{}", text.as_ref())?;
+        write!(out, "{CLEAR_LINE}{NO_WRAP}{}{WRAP}", text.as_ref())?;
         self.live_line_stands = true;
         out.flush()
     }

@@ -35,6 +35,9 @@ const STANDSTILL_MAX: Duration = Duration::from_secs(60);
 /// One record of so many is sent as JSON, the others as Avro.
 const JSON_EVERY: u64 = 16;
 
+/// What the live line says.
+const COLUMNS: [&str; 7] = ["time", "done", "events/s", "suppressions/s", "p50", "p99", "lag"];
+
 /// The load's surroundings.
 pub struct Surroundings<'a> {
     /// The policy that the engine runs with.
@@ -83,6 +86,8 @@ pub fn run(around: &Surroundings<'_>, terminal: &mut Terminal) -> anyhow::Result
         thousands(total),
         around.rate.map_or_else(|| "as fast as the engine keeps up".to_owned(), |rate| format!("{rate} per second"))
     ))?;
+    terminal.line("p50 and p99: propagation, from the sending of a cause to the suppression at a reader.\n")?;
+    terminal.line(row(COLUMNS))?;
     let progress = Progress::default();
     let (told, causes) = channel();
     let Surroundings { policy, sender, seed, rate, .. } = *around;
@@ -273,18 +278,17 @@ impl<'a> Watch<'a> {
         let seconds = self.line.at.elapsed().as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "counts of one second")]
         let rate = |now: u64, before: u64| thousands(whole(now.saturating_sub(before) as f64 / seconds));
-        let propagation = self
-            .meter
-            .window()
-            .map_or_else(|| "-".to_owned(), |times| format!("p50 {} p99 {}", in_words(times.p50), in_words(times.p99)));
-        let text = format!(
-            "  {:>4}  {:>3} %  events {}/s  suppressions {}/s  propagation {propagation}  lag {}",
-            in_words(Duration::from_secs(self.began_at.elapsed().as_secs())),
-            (taken * 100).checked_div(self.total).unwrap_or(100).min(100),
-            rate(taken, self.line.taken),
-            rate(arrived, self.line.arrived),
-            self.lag(),
-        );
+        let times = self.meter.window();
+        let time = |of: fn(Percentiles) -> Duration| times.map_or_else(|| "-".to_owned(), |times| in_words(of(times)));
+        let text = row([
+            &in_words(Duration::from_secs(self.began_at.elapsed().as_secs())),
+            &format!("{} %", (taken * 100).checked_div(self.total).unwrap_or(100).min(100)),
+            &rate(taken, self.line.taken),
+            &rate(arrived, self.line.arrived),
+            &time(|times| times.p50),
+            &time(|times| times.p99),
+            &self.lag(),
+        ]);
         self.line = Line { at: Instant::now(), taken, arrived };
         text
     }
@@ -299,6 +303,11 @@ impl<'a> Watch<'a> {
             dead_letters: self.meter.dead_letters,
         }
     }
+}
+
+/// One row under [`COLUMNS`]; narrow enough for the narrowest terminal.
+fn row([time, done, events, suppressions, p50, p99, lag]: [&str; 7]) -> String {
+    format!("  {time:>6}  {done:>5}  {events:>10}  {suppressions:>14}  {p50:>7}  {p99:>7}  {lag:>9}")
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, or a rate of counts")]
