@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use quell_kafka::ReservedProperty;
+use quell_kafka::PropertyError;
 
 /// A configuration that cannot be used. One line, which says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -39,5 +39,5 @@ pub enum ConfigError {
     },
     /// A property of librdkafka is not the user's to set.
     #[error(transparent)]
-    Reserved(#[from] ReservedProperty),
+    Reserved(#[from] PropertyError),
 }

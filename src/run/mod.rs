@@ -8,10 +8,10 @@ mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use quell_domain::{Millis, Policy, ShardCount};
+use quell_domain::{Policy, ShardCount};
 use quell_engine::{Engine, Settings};
 use quell_http::Server;
 use quell_kafka::{INPUTS, KafkaLog, TopicAdmin, TopicsError};
@@ -25,7 +25,7 @@ use quell_wire::{Decoder, EncodeError, Encoder};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
-use crate::parts;
+use crate::{moment, parts};
 use observer::TelemetryObserver;
 use view::View;
 
@@ -135,7 +135,7 @@ fn work(
     }
     .emit(metrics);
     let log = KafkaLog::join(kafka, &instance)?;
-    let clock = Box::new(now);
+    let clock = Box::new(moment::now);
     let mut engine =
         Engine::new(settings, Arc::clone(policy), decoder, encoder, log, store, Box::new(observer), clock)?;
     view.set_engine(engine.handle());
@@ -153,11 +153,6 @@ fn work(
     store.close()?;
     EngineStopped { took: stopping.elapsed() }.emit(metrics);
     Ok(())
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Waits until Kafka answers and says whether the topics are as they should be. None if it is to stop before.

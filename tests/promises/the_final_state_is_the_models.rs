@@ -5,10 +5,15 @@ use crate::support::deployment::Deployment;
 use crate::support::events::{hurting, records, world};
 use crate::support::outcome::comes_to_the_models_state;
 
+/// How many clusters of identifiers, of 40 events each: `QUELL_CLUSTERS=26000` makes a million events.
+fn clusters() -> u64 {
+    std::env::var("QUELL_CLUSTERS").map_or(400, |number| number.parse().unwrap())
+}
+
 #[test]
 fn the_final_state_is_the_models() {
     let deployment = Deployment::new();
-    let events = hurting(1, 400, 40);
+    let events = hurting(1, clusters(), 40);
     deployment.produce(records(&deployment, &events));
     let engine = deployment.start("one").wait_until_ready();
     let world = world(&deployment.policy, &events);

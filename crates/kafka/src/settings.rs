@@ -73,19 +73,33 @@ pub struct Settings {
     pub topics: Topics,
 }
 
-/// A property that is not the user's to set.
+/// A property that the user must not set, or cannot. The message never holds its value: it may be a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("kafka.client: {0} belongs to Quell, since exactly-once rests on it; leave it out")]
-pub struct ReservedProperty(String);
+pub enum PropertyError {
+    /// It is not the user's to set.
+    #[error("kafka.client: {0} belongs to Quell, since exactly-once rests on it; leave it out")]
+    Reserved(String),
+    /// librdkafka does not know it, or not with such a value.
+    #[error(
+        "kafka.client: {0} is no property of librdkafka, or cannot have this value; look it up in CONFIGURATION.md"
+    )]
+    Unfit(String),
+}
 
 impl Settings {
-    /// Checks the user's properties.
+    /// Checks the user's properties, each by itself.
     ///
     /// # Errors
-    /// When one of them belongs to us.
-    pub fn check(&self) -> Result<(), ReservedProperty> {
-        match self.client.keys().find(|key| RESERVED.contains(&key.as_str())) {
-            Some(key) => Err(ReservedProperty(key.clone())),
+    /// When one of them cannot be set.
+    pub fn check(&self) -> Result<(), PropertyError> {
+        if let Some(key) = self.client.keys().find(|key| RESERVED.contains(&key.as_str())) {
+            return Err(PropertyError::Reserved(key.clone()));
+        }
+        let unfit = |(key, value): &(&String, &String)| {
+            ClientConfig::new().set(key.as_str(), value.as_str()).create_native_config().is_err()
+        };
+        match self.client.iter().find(unfit) {
+            Some((key, _)) => Err(PropertyError::Unfit(key.clone())),
             None => Ok(()),
         }
     }
