@@ -42,7 +42,7 @@ const BYTES_MAX: usize = 4 << 20;
 /// A member of the group, a transactional producer and a reader of changelogs.
 ///
 /// The group shares out the partitions of the graph topic alone, that is the shards, so that each instance has as many
-/// as any other. Each shard brings its share of the input partitions with it ([`home`]). An assignor over all topics
+/// as any other. Each shard brings its share of the input partitions with it (`home`). An assignor over all topics
 /// would balance partitions, not shards, and could leave an instance without any.
 pub struct KafkaLog {
     settings: Settings,

@@ -36,7 +36,7 @@ struct Arguments {
     /// As the policy names it
     #[arg(long, default_value = "ads")]
     downstream: String,
-    /// Default: suppression.<downstream>
+    /// Default: `suppression.<downstream>`
     #[arg(long)]
     topic: Option<String>,
     /// Where acknowledgements go
