@@ -35,6 +35,11 @@ pub fn show(outcome: &Outcome, report: &Report, terminal: &mut Terminal) -> io::
         ),
     })?;
 
+    if outcome.was_full {
+        terminal
+            .line("                     under as much load as it takes; --rate 2000 shows it with room to spare")?;
+    }
+
     terminal.line("\nThe check of all that the topics hold")?;
     terminal.line(format!("  identifiers told about  {}", counts(&report.expected)))?;
     terminal.line(format!("  dead letters            {}", counts(&report.dead_letters)))?;

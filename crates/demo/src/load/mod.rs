@@ -29,7 +29,7 @@ use population::{Event, Population};
 /// How often the live line is written.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 /// How often the engine's counters are read.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// An engine for which nothing moves for so long will not go on by itself.
 const STANDSTILL_MAX: Duration = Duration::from_secs(60);
 /// One record of so many is sent as JSON, the others as Avro.
@@ -69,6 +69,8 @@ pub struct Outcome {
     pub suppressions: BTreeMap<String, u64>,
     /// Dead letters that arrived while it ran, by code.
     pub dead_letters: BTreeMap<String, u64>,
+    /// Whether the engine had as much to do as it could take.
+    pub was_full: bool,
     /// From sending to arrival, where the cause is known.
     pub propagation: Option<Percentiles>,
 }
@@ -298,6 +300,7 @@ impl<'a> Watch<'a> {
         Outcome {
             events: self.total,
             took: all_taken_at.saturating_duration_since(self.began_at),
+            was_full: self.around.rate.is_none(),
             propagation: self.meter.all(),
             suppressions: self.meter.suppressions,
             dead_letters: self.meter.dead_letters,

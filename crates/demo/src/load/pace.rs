@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// What may be on its way to the engine when no rate is given. Enough that it never has to wait for us between two looks
 /// at its counters; no more, since whatever waits there is measured as propagation.
-const ON_THE_WAY_MAX: u64 = 10_000;
+const ON_THE_WAY_MAX: u64 = 20_000;
 /// Looking at the clock costs more than sending, so it is done every so many records.
 const LOOK_EVERY: u64 = 64;
 /// How long to wait at a time.
