@@ -92,7 +92,7 @@ def in_words(suppression):
     for name, state in sorted(suppression["rights"].items()):
         if state["opted_out"]:
             how = "inherited" if state["inherited"] else "chosen here"
-            rights.append(f"{name}=out ({how}, due {state['due_at']:%Y-%m-%d})")
+            rights.append(f"{name}=out ({how}, due {state['due_at']:%Y-%m-%d %H:%M} UTC)")
         else:
             rights.append(f"{name}=in")
     return ", ".join(rights) or "nothing chosen"

@@ -32,7 +32,7 @@ SUPPRESSION_HEADER = bytes.fromhex("c301335d9f2be1e18753")
 ACK_HEADER = bytes.fromhex("c30155c5433bfa9e9d6c")
 
 PUBLISHED_AT = 1_795_000_000_000
-DUE_AT = 1_797_400_799_999  # 2026-12-15 23:59:59.999 in Los Angeles, which is 2026-12-16 in UTC
+DUE_AT = 1_797_407_999_999  # the end of 2026-12-15 in Los Angeles
 
 
 def right(opted_out, inherited):
@@ -70,10 +70,10 @@ TOMBSTONES = ["erased"]
 FROM_THE_FUTURE = suppression("tablet", 1, sale=OUT) | {"region": "eu-1"}
 
 TABLE = [
-    "cookie_id:laptop version 3: sale=in, sharing=out (chosen here, due 2026-12-16)",
+    "cookie_id:laptop version 3: sale=in, sharing=out (chosen here, due 2026-12-16 07:59 UTC)",
     "cookie_id:phone version 2: nothing chosen",
-    "cookie_id:tablet version 1: sale=out (chosen here, due 2026-12-16)",
-    "cookie_id:zürich:tram version 1: sale=out (inherited, due 2026-12-16)",
+    "cookie_id:tablet version 1: sale=out (chosen here, due 2026-12-16 07:59 UTC)",
+    "cookie_id:zürich:tram version 1: sale=out (inherited, due 2026-12-16 07:59 UTC)",
 ]
 ACKNOWLEDGED = {
     ("laptop", 1), ("laptop", 3), ("phone", 1), ("phone", 2), ("erased", 1), ("zürich:tram", 1), ("tablet", 1),

@@ -41,7 +41,7 @@ impl fmt::Display for Suppression {
             if state.opted_out {
                 let how = if state.inherited { "inherited" } else { "chosen here" };
                 let due_at = Timestamp::from_millisecond(state.due_at).map_err(|_| fmt::Error)?;
-                write!(formatter, "{comma}{name}=out ({how}, due {})", due_at.strftime("%Y-%m-%d"))?;
+                write!(formatter, "{comma}{name}=out ({how}, due {} UTC)", due_at.strftime("%Y-%m-%d %H:%M"))?;
             } else {
                 write!(formatter, "{comma}{name}=in")?;
             }

@@ -34,6 +34,9 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * your own work into {@link Table#apply}. {@code docs/subscribing.md} of Quell explains every rule that is kept here.
  */
 public final class Subscriber {
+    private static final DateTimeFormatter MINUTE =
+            DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm").withZone(ZoneOffset.UTC);
+
     private final Arguments arguments;
     private final BinaryMessageDecoder<GenericRecord> suppressions;
     private final Schema acknowledgementSchema;
@@ -155,8 +158,7 @@ public final class Subscriber {
             if ((boolean) state.get("opted_out")) {
                 String how = (boolean) state.get("inherited") ? "inherited" : "chosen here";
                 Instant dueAt = Instant.ofEpochMilli((long) state.get("due_at"));
-                String day = DateTimeFormatter.ISO_LOCAL_DATE.withZone(ZoneOffset.UTC).format(dueAt);
-                words.add(name + "=out (" + how + ", due " + day + ")");
+                words.add(name + "=out (" + how + ", due " + MINUTE.format(dueAt) + " UTC)");
             } else {
                 words.add(name + "=in");
             }
