@@ -36,6 +36,6 @@ pub(crate) fn look<R: Rows>(
             edges_left_out += 1;
         }
     })?;
-    let unheard_of = edges.is_empty() && node.own.is_empty() && node.version == 0;
+    let unheard_of = edges.is_empty() && edges_left_out == 0 && node.own.is_empty() && node.version == 0;
     Ok((!unheard_of).then(|| Look { node: node.clone(), edges, edges_left_out }))
 }

@@ -30,6 +30,17 @@ pub struct Published {
     pub inherited: bool,
 }
 
+impl Published {
+    /// Whether a downstream could not tell the two apart. Not whether the choices are the same: event ids need not be
+    /// unique, and whom else a choice names is not said.
+    pub(crate) fn reads_like(&self, other: &Self) -> bool {
+        let said = |choice: &Choice| (choice.action, choice.effective_at, choice.received_at);
+        self.inherited == other.inherited
+            && said(&self.choice) == said(&other.choice)
+            && self.choice.event_id == other.choice.event_id
+    }
+}
+
 /// A relaxation that waits: the right is no longer opted out, and what is published still says that it is.
 #[derive(Clone, Debug)]
 pub struct Hold {
@@ -128,7 +139,11 @@ impl Node {
     pub fn inherits(&self, me: &Identifier, choice: &Arc<Choice>) -> bool {
         match &choice.names {
             Names::Listed(hashes) => !hashes.contains(&me.hash64()),
-            Names::Many(fingerprint) => !self.crowded_choices.contains(fingerprint),
+            // What stands here names us, however many came after it.
+            Names::Many(fingerprint) => {
+                let stands_here = |own: &OwnChoice| own.named == *choice || own.latest == *choice;
+                !self.crowded_choices.contains(fingerprint) && !self.own.iter().any(stands_here)
+            }
         }
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use quell_domain::{Action, Choice, DownstreamNumber, Identifier, Millis, Policy, Right, RightSet};
 
-use crate::claim::same_choice;
 use crate::generation::RetractionCause;
 use crate::message::Origin;
 use crate::node::{Delivery, Hold, Node, Published};
@@ -163,9 +162,7 @@ fn consider(
     }
     let same = match (published, &next) {
         (None, None) => true,
-        (Some(published), Some(next)) => {
-            same_choice(&published.choice, &next.choice) && published.inherited == next.inherited
-        }
+        (Some(published), Some(next)) => published.reads_like(next),
         _ => false,
     };
     if same {

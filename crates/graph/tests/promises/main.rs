@@ -1,0 +1,13 @@
+//! What the graph promises: whatever order its operations come in, it ends in the state that the contract defines, and
+//! says it once. The model that says which state that is knows nothing of the graph.
+//!
+//! A failure prints its smallest scenario and the seed; `QUELL_SEED=n` runs that seed again, `QUELL_CASES=n` that many.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
+
+mod any_order_ends_in_the_models_state;
+mod deployment;
+mod large_shapes_converge;
+mod memory_rows;
+mod relaxations_wait;
+mod scenario;
