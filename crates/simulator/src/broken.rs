@@ -1,0 +1,18 @@
+//! Rules of the log that can be broken on purpose, to show that the invariants notice.
+
+/// A broken rule. The names in brackets are those of `docs/invariants.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Broken {
+    /// The group takes offsets from members of an older generation (T3).
+    NoFence,
+    /// A shard is restored to the last stable offset, not to the high watermark (T4).
+    RestoreToStable,
+    /// Records are written after the offsets were sent, no longer guarded by the generation check (T4).
+    OffsetsFirst,
+    /// An epoch is said to be committed before it is (T2).
+    EarlyCommit,
+    /// After a failed commit the inputs are not read again (F1).
+    NoRewind,
+    /// Epochs are committed without their offsets (T1).
+    NoOffsets,
+}

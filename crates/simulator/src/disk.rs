@@ -1,0 +1,131 @@
+//! The store port on a simulated disk, which forgets in a crash what was not flushed, each shard for itself.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fastrand::Rng;
+use quell_domain::ShardNumber;
+use quell_engine::log::Offset;
+use quell_engine::store::{ShardChanges, Store, StoreError};
+use quell_graph::{Change, ReadError, Row, Rows};
+
+type RowMap = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What one shard's rows are, and what they would be after a crash.
+#[derive(Debug, Default)]
+struct ShardOnDisk {
+    rows: Arc<Mutex<RowMap>>,
+    next_offset: Offset0,
+    flushed: RowMap,
+    flushed_offset: Offset0,
+    unflushed: Vec<ShardChanges>,
+}
+
+/// [`Offset::START`], unless something was written.
+type Offset0 = Option<Offset>;
+
+/// A disk; it outlives its instance.
+#[derive(Clone, Debug, Default)]
+pub struct Disk(Rc<RefCell<BTreeMap<ShardNumber, ShardOnDisk>>>);
+
+/// The rows of a shard on it.
+#[derive(Clone, Debug)]
+pub struct DiskShard(Arc<Mutex<RowMap>>);
+
+fn lock(rows: &Mutex<RowMap>) -> MutexGuard<'_, RowMap> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(rows: &mut RowMap, changes: Vec<Change>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => rows.insert(key, value),
+            None => rows.remove(&key),
+        };
+    }
+}
+
+impl Disk {
+    /// The instance died: of each shard, what had been flushed stays, and by chance some of what came after.
+    pub fn crash(&self, chance: &mut Rng) {
+        for shard in self.0.borrow_mut().values_mut() {
+            let survived = chance.usize(0..=shard.unflushed.len());
+            let (mut rows, mut next_offset) = (std::mem::take(&mut shard.flushed), shard.flushed_offset);
+            for changes in shard.unflushed.drain(..).take(survived) {
+                write(&mut rows, changes.changes);
+                next_offset = Some(changes.next_offset);
+            }
+            shard.flushed.clone_from(&rows);
+            shard.flushed_offset = next_offset;
+            shard.next_offset = next_offset;
+            // A dead engine's handles must not see the new rows.
+            shard.rows = Arc::new(Mutex::new(rows));
+        }
+    }
+
+    /// A shard's memory reaches the disk.
+    pub fn flush(&self, chance: &mut Rng) {
+        if let Some(shard) = chance.choice(self.0.borrow_mut().values_mut()) {
+            shard.flushed.clone_from(&lock(&shard.rows));
+            shard.flushed_offset = shard.next_offset;
+            shard.unflushed.clear();
+        }
+    }
+
+    /// Every shard: its rows, and where its changelog goes on.
+    pub fn each(&self, mut visit: impl FnMut(ShardNumber, Offset, &RowMap)) {
+        for (number, shard) in &*self.0.borrow() {
+            visit(*number, shard.next_offset.unwrap_or(Offset::START), &lock(&shard.rows));
+        }
+    }
+}
+
+impl Store for Disk {
+    type Shard = DiskShard;
+
+    fn open_shard(&mut self, shard: ShardNumber) -> Result<(DiskShard, Offset), StoreError> {
+        let mut shards = self.0.borrow_mut();
+        let shard = shards.entry(shard).or_default();
+        Ok((DiskShard(Arc::clone(&shard.rows)), shard.next_offset.unwrap_or(Offset::START)))
+    }
+
+    fn write(&mut self, changes: Vec<ShardChanges>) -> Result<(), StoreError> {
+        for changes in changes {
+            let mut shards = self.0.borrow_mut();
+            let Some(shard) = shards.get_mut(&changes.shard) else {
+                return Err(StoreError(format!("shard {} is not open", changes.shard)));
+            };
+            write(&mut lock(&shard.rows), changes.changes.clone());
+            shard.next_offset = Some(changes.next_offset);
+            shard.unflushed.push(changes);
+        }
+        Ok(())
+    }
+
+    fn wipe_shard(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
+        self.0.borrow_mut().remove(&shard);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl Rows for DiskShard {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(lock(&self.0).get(key).cloned())
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, ReadError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        let rows = lock(&self.0);
+        let found = rows.range(from.to_vec()..until.to_vec()).take(limit);
+        Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}
