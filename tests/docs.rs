@@ -3,7 +3,8 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use quell_domain::RefusalCode;
 
@@ -36,5 +37,42 @@ fn every_alert_is_explained_to_the_operator() {
 fn the_example_policy_is_valid() {
     for path in ["policies/example.toml", "deploy/policy.toml"] {
         quell_domain::Policy::parse(&read(path)).unwrap();
+    }
+}
+
+#[test]
+fn every_invariant_that_the_code_names_is_defined() {
+    let invariants = read("docs/invariants.md");
+    let defined: BTreeSet<&str> =
+        invariants.lines().filter_map(|line| line.strip_prefix("- **")?.split("**").next()).collect();
+    let is_name = |word: &str| {
+        let [family, digit] = word.as_bytes() else { return false };
+        digit.is_ascii_digit() && defined.iter().any(|name| name.as_bytes().first() == Some(family))
+    };
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let mut files: Vec<PathBuf> = entries(&crates).iter().flat_map(|of| files_below(&of.join("src"))).collect();
+    files.push(crates.with_file_name("dev/break-rules"));
+    let mut named = BTreeSet::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for name in
+            text.split(|between: char| !between.is_alphanumeric() && between != '_').filter(|word| is_name(word))
+        {
+            assert!(defined.contains(name), "{}: docs/invariants.md does not define {name}", file.display());
+            named.insert(name.to_owned());
+        }
+    }
+    assert!(named.contains("G3") && named.contains("T2"), "found {named:?} alone");
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn files_below(path: &Path) -> Vec<PathBuf> {
+    if path.is_dir() {
+        entries(path).iter().flat_map(|entry| files_below(entry)).collect()
+    } else {
+        vec![path.to_owned()]
     }
 }

@@ -124,7 +124,7 @@ fn of_node(tag: u8, me: &Identifier) -> Vec<u8> {
     [&[tag], length.to_be_bytes().as_slice(), bytes].concat()
 }
 
-/// All keys that begin with a prefix. The prefix never ends in 255: the last byte is a code or a tag.
+/// All keys that begin with a prefix.
 fn range(prefix: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     let mut until = prefix.clone();
     while let Some(last) = until.pop() {
@@ -134,4 +134,102 @@ fn range(prefix: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
         }
     }
     (prefix, until)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+    use std::sync::Arc;
+
+    use quell_domain::{Choice, EventId, Right};
+
+    use super::*;
+
+    fn identifier(identifier_type: &str, value: &str) -> Identifier {
+        Identifier::new(identifier_type, value).unwrap()
+    }
+
+    fn claim(action: Action, at: i64) -> Claim {
+        let choice = Choice::new(EventId::new("e").unwrap(), action, Millis(at), Millis(at), &[]);
+        Claim::of(Right(0), Arc::new(choice))
+    }
+
+    /// Rows on a disk and in a changelog have these keys for ever.
+    #[test]
+    fn the_bytes_of_keys() {
+        let (me, other) = (identifier("cookie_id", "laptop"), identifier("loyalty_card", "17"));
+        let keys = [
+            ("node", node(&me)),
+            ("edge", edge(&me, &other)),
+            ("memory", memory(&me, &[1], &claim(Action::OptOut, 700), &other)),
+            ("hold", hold(Millis(700), &me)),
+            ("counters", counters()),
+        ];
+        let hex = |key: &[u8]| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let keys = keys.map(|(kind, key)| format!("{kind} {}", hex(&key)));
+        insta::assert_snapshot!(keys.join("\n"), @"
+        node 01046c6170746f70
+        edge 020007046c6170746f70000c6c6f79616c74795f636172643137
+        memory 030007046c6170746f7001007ffffffffffffd43000c6c6f79616c74795f636172643137
+        hold 0480000000000002bc046c6170746f70
+        counters 05
+        ");
+    }
+
+    /// Identifiers whose bytes begin, or end, like others'.
+    fn alike() -> Vec<Identifier> {
+        let uuids = [
+            "00000000-0000-0000-0000-0000000000ff",
+            "00000000-0000-0000-0000-00000000ffff",
+            "00000000-0000-0000-0000-000000000100",
+        ];
+        let texts = ["a", "aa", "a\u{7f}", "b"];
+        let values = uuids.into_iter().chain(texts);
+        values.flat_map(|value| ["cookie_id", "loyalty_card"].map(|of| identifier(of, value))).collect()
+    }
+
+    #[test]
+    fn a_nodes_edges_lie_together_and_no_others_between_them() {
+        for me in &alike() {
+            let (from, until) = edges(me);
+            for (node, neighbour) in
+                alike().iter().flat_map(|node| alike().into_iter().map(move |other| (node.clone(), other)))
+            {
+                let key = edge(&node, &neighbour);
+                assert_eq!(from <= key && key < until, node == *me);
+                assert_eq!(neighbour_of_edge(&key, me), (node == *me).then_some(neighbour));
+            }
+        }
+    }
+
+    #[test]
+    fn the_latest_memory_comes_first() {
+        let (me, other) = (identifier("cookie_id", "laptop"), identifier("account_id", "a"));
+        let (from, until) = memories_of(&me, &[1], Action::OptOut);
+        let mut last = from.clone();
+        for at in [i64::MAX, 700, 1, 0, -1, i64::MIN] {
+            let key = memory(&me, &[1], &claim(Action::OptOut, at), &other);
+            assert!(last < key && key < until, "{at}");
+            assert_eq!(neighbour_of_memory(&key, &from), Some(other.clone()));
+            last = key;
+        }
+        assert!(memory(&me, &[1], &claim(Action::OptIn, 0), &other) >= until);
+        assert!(memory(&me, &[2], &claim(Action::OptOut, 0), &other) >= until);
+    }
+
+    #[test]
+    fn the_hold_that_is_due_first_comes_first() {
+        let me = identifier("cookie_id", "laptop");
+        let (from, until) = holds();
+        let mut last = from;
+        for at in [i64::MIN, -1, 0, 1, 700, i64::MAX] {
+            let key = hold(Millis(at), &me);
+            assert!(last < key && key < until, "{at}");
+            assert_eq!(hold_of(&key), Some((Millis(at), me.clone())));
+            last = key;
+        }
+        let (_, until) = holds_due(Millis(700));
+        assert!(hold(Millis(700), &me) < until && hold(Millis(701), &me) >= until);
+    }
 }

@@ -65,10 +65,11 @@ impl Decoder {
         Self { registry, writers: HashMap::new(), readers: parsed.collect() }
     }
 
-    /// Takes records in single-object encoding of one more writer's schema.
-    pub fn add_writer(&mut self, schema: Schema) {
-        let fingerprint = schemas::fingerprint_of(&schema);
-        self.writers.insert(fingerprint, Arc::new(WriterSchema { schema, fingerprint }));
+    /// Takes records in single-object encoding of one more writer's schema; not of one that contains itself.
+    pub fn add_writer(&mut self, schema: &Schema) {
+        if let Some(writer) = WriterSchema::new(schema) {
+            self.writers.insert(writer.fingerprint, Arc::new(writer));
+        }
     }
 
     /// A `ChoiceEvent`.

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use apache_avro::Schema;
+use apache_avro::schema::Name;
 use schema_registry_converter::blocking::schema_registry::{SrSettings, get_schema_by_id, post_schema};
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
 
-use crate::schemas::{WireSchema, fingerprint_of};
+use crate::schemas::{WireSchema, canonical_form, fingerprint_of};
 
 /// How long an answer is waited for. Inputs wait as long.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -17,9 +18,37 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// What a writer's schema is to us.
 #[derive(Debug)]
 pub(crate) struct WriterSchema {
+    /// In canonical form: a reader has no use for another's logical types, a UUID is a string like any other.
     pub schema: Schema,
-    /// Of its canonical form: if it is that of ours, the bytes are as we write them.
+    /// If it is that of ours, the bytes are as we write them.
     pub fingerprint: [u8; 8],
+}
+
+impl WriterSchema {
+    /// None for one that contains itself: its records may be nested as deeply as they are long, and reading one would
+    /// take more stack than there is.
+    pub fn new(schema: &Schema) -> Option<Self> {
+        let canonical = Schema::parse_str(&canonical_form(schema)).ok()?;
+        let recurs = contains_itself(&canonical, &mut Vec::new());
+        (!recurs).then(|| Self { fingerprint: fingerprint_of(schema), schema: canonical })
+    }
+}
+
+/// Whether a record refers to one of those around it.
+fn contains_itself<'a>(schema: &'a Schema, around: &mut Vec<&'a Name>) -> bool {
+    match schema {
+        Schema::Record(record) => {
+            around.push(&record.name);
+            let found = record.fields.iter().any(|field| contains_itself(&field.schema, around));
+            around.pop();
+            found
+        }
+        Schema::Array(array) => contains_itself(&array.items, around),
+        Schema::Map(map) => contains_itself(&map.types, around),
+        Schema::Union(union) => union.variants().iter().any(|variant| contains_itself(variant, around)),
+        Schema::Ref { name } => around.contains(&name),
+        _ => false,
+    }
 }
 
 /// The registry did not say.
@@ -64,7 +93,7 @@ impl Registry {
             Err(error) if is_missing(&error) => return Err(RegistryError::NoSchema(id)),
             Err(error) => return Err(unavailable(&error)),
         };
-        let schema = schema.map(|schema| Arc::new(WriterSchema { fingerprint: fingerprint_of(&schema), schema }));
+        let schema = schema.as_ref().and_then(WriterSchema::new).map(Arc::new);
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner).insert(id, schema.clone());
         schema.ok_or(RegistryError::NoSchema(id))
     }

@@ -1,6 +1,7 @@
 //! Records of another schema than ours: read by the writer's, resolved to ours by Avro's rules.
 
 use std::borrow::Cow;
+use std::io::{Error, ErrorKind, Read};
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -9,15 +10,28 @@ use quell_domain::{AckOutcome, Action, RawAck, RawChoice, RawIdentifier, RawLink
 
 /// Reads a record and resolves it.
 pub(crate) fn resolve(writer: &Schema, reader: &Schema, bytes: &[u8]) -> Result<Record, String> {
-    let mut rest = bytes;
+    let mut rest = Rest(bytes);
     let datum = GenericDatumReader::builder(writer).reader_schema(reader).build().map_err(|error| error.to_string())?;
     let value = datum.read_value(&mut rest).map_err(|error| error.to_string())?;
-    if !rest.is_empty() {
+    if !rest.0.is_empty() {
         return Err("the record has bytes after its end".to_owned());
     }
     match value {
         Value::Record(fields) => Ok(Record(fields)),
         _ => Err("the writer's schema is not that of a record".to_owned()),
+    }
+}
+
+/// What has not been read yet. Its end is no end of file: the Avro crate takes one for a null where a string or a union
+/// should be, and so a record that was cut short for a whole one.
+struct Rest<'a>(&'a [u8]);
+
+impl Read for Rest<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.0.is_empty() && !buffer.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidData, "the record ends too early"));
+        }
+        self.0.read(buffer)
     }
 }
 

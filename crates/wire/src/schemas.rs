@@ -1,6 +1,7 @@
 //! The schemas: the only definition of the wire format, embedded from `schemas/`.
 
 use apache_avro::Schema;
+use serde_json::Value;
 
 /// A schema, and how records that carry it begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +48,50 @@ pub const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
 pub const CONFLUENT: u8 = 0;
 
 /// The CRC-64-AVRO fingerprint of a schema's Parsing Canonical Form, as it stands in records.
-///
-/// `Schema::fingerprint` of the Avro crate keeps `{"type":"long"}` where a logical type was, which the specification
-/// strips (AVRO-4004), so the canonical form is repaired here.
 #[must_use]
 pub fn fingerprint_of(schema: &Schema) -> [u8; 8] {
-    let mut canonical = schema.canonical_form();
-    for primitive in ["null", "boolean", "int", "long", "float", "double", "bytes", "string"] {
-        canonical = canonical.replace(&format!("{{\"type\":\"{primitive}\"}}"), &format!("\"{primitive}\""));
+    rabin(canonical_form(schema).as_bytes()).to_le_bytes()
+}
+
+/// The Parsing Canonical Form of a schema: what says how its records' bytes are read, and nothing else.
+///
+/// That of the Avro crate keeps `{"type":"long"}` where a logical type was, which the specification strips (AVRO-4004),
+/// and panics where a property of a schema's own has one of Avro's names.
+pub(crate) fn canonical_form(schema: &Schema) -> String {
+    canonical(&serde_json::to_value(schema).unwrap_or_default())
+}
+
+fn canonical(schema: &Value) -> String {
+    let part = |name: &str| schema.get(name).map_or_else(String::new, canonical);
+    match schema {
+        Value::Array(parts) => format!("[{}]", parts.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Object(_) => match schema.get("type").and_then(Value::as_str) {
+            Some("record") => {
+                let fields = schema.get("fields").and_then(Value::as_array).into_iter().flatten();
+                let fields: Vec<String> = fields.map(canonical_field).collect();
+                format!(r#"{{"name":"{}","type":"record","fields":[{}]}}"#, full_name(schema), fields.join(","))
+            }
+            Some("enum") => {
+                format!(r#"{{"name":"{}","type":"enum","symbols":{}}}"#, full_name(schema), part("symbols"))
+            }
+            Some("fixed") => format!(r#"{{"name":"{}","type":"fixed","size":{}}}"#, full_name(schema), part("size")),
+            Some("array") => format!(r#"{{"type":"array","items":{}}}"#, part("items")),
+            Some("map") => format!(r#"{{"type":"map","values":{}}}"#, part("values")),
+            _ => part("type"),
+        },
+        other => other.to_string(),
     }
-    rabin(canonical.as_bytes()).to_le_bytes()
+}
+
+fn canonical_field(field: &Value) -> String {
+    let part = |name: &str| field.get(name).map_or_else(String::new, canonical);
+    format!(r#"{{"name":{},"type":{}}}"#, part("name"), part("type"))
+}
+
+fn full_name(schema: &Value) -> String {
+    let part = |name: &str| schema.get(name).and_then(Value::as_str);
+    let name = part("name").unwrap_or_default();
+    part("namespace").map_or_else(|| name.to_owned(), |namespace| format!("{namespace}.{name}"))
 }
 
 /// The fingerprint of no bytes, and the polynomial (Avro specification, "Schema Fingerprints").
@@ -83,5 +118,18 @@ mod tests {
         for schema in ALL {
             assert_eq!(fingerprint_of(&Schema::parse_str(schema.text).unwrap()), schema.fingerprint, "{}", schema.name);
         }
+    }
+
+    #[test]
+    fn a_canonical_form_keeps_what_says_how_bytes_are_read() {
+        let text = r#"{"type": "record", "name": "A", "namespace": "n", "doc": "d", "values": [1], "fields": [
+            {"name": "id", "type": {"type": "string", "logicalType": "uuid"}, "size": "large"},
+            {"name": "kind", "type": {"type": "enum", "name": "K", "symbols": ["X", "Y"], "default": "X"}, "items": true},
+            {"name": "parts", "type": {"type": "array", "items": {"type": "map", "values": ["null", "n.K"]}}},
+            {"name": "hash", "type": {"type": "fixed", "name": "m.H", "size": 16, "aliases": ["G"]}}
+        ]}"#;
+        let canonical = canonical_form(&Schema::parse_str(text).unwrap());
+        insta::assert_snapshot!(canonical, @r#"{"name":"n.A","type":"record","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"name":"n.K","type":"enum","symbols":["X","Y"]}},{"name":"parts","type":{"type":"array","items":{"type":"map","values":["null","n.K"]}}},{"name":"hash","type":{"name":"m.H","type":"fixed","size":16}}]}"#);
+        assert_eq!(canonical_form(&Schema::parse_str(&canonical).unwrap()), canonical);
     }
 }

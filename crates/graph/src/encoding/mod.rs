@@ -9,6 +9,8 @@ mod choice;
 mod edge;
 mod message;
 mod node;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 pub use bytes::Corrupt;

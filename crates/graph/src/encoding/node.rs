@@ -34,6 +34,8 @@ pub fn write_node(vocabulary: &Vocabulary, me: &Identifier, node: &Node) -> Vec<
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
     let as_it_holds = published_as_it_holds(me, node);
     let has_choices = !(node.own.is_empty() && node.effective.is_empty() && node.published.is_empty());
+    // V1: its version is kept, too, when the policy no longer declares any downstream that it was published to.
+    let has_deliveries = node.version > 0 || !node.deliveries.is_empty();
     let mut writer = Writer(vec![LAYOUT]);
     writer.byte(
         flag(node.is_hub, IS_HUB)
@@ -42,7 +44,7 @@ pub fn write_node(vocabulary: &Vocabulary, me: &Identifier, node: &Node) -> Vec<
             | flag(node.generation.counter > 0, HAS_GENERATION)
             | flag(as_it_holds, PUBLISHED_AS_IT_HOLDS)
             | flag(node.counter > 0, HAS_SPOKEN)
-            | flag(!node.deliveries.is_empty(), HAS_DELIVERIES)
+            | flag(has_deliveries, HAS_DELIVERIES)
             | flag(!node.crowded_choices.is_empty(), HAS_CROWDED_CHOICES),
     );
     if node.counter > 0 {
@@ -55,7 +57,7 @@ pub fn write_node(vocabulary: &Vocabulary, me: &Identifier, node: &Node) -> Vec<
     if has_choices {
         write_choices(&mut writer, vocabulary, me, node, as_it_holds);
     }
-    if !node.deliveries.is_empty() {
+    if has_deliveries {
         write_deliveries(&mut writer, vocabulary, node);
     }
     if !node.crowded_choices.is_empty() {
