@@ -1,8 +1,8 @@
 //! SIGTERM drains, commits and exits 0; the next start reads nothing of the changelog again.
 
-use crate::support::deployment::Deployment;
-use crate::support::events::{hurting, records, world};
-use crate::support::outcome::comes_to_the_models_state;
+use quell_testbed::deployment::Deployment;
+use quell_testbed::events::{hurting, records, world};
+use quell_testbed::outcome::comes_to_the_models_state;
 
 #[test]
 fn a_clean_stop_leaves_a_warm_store() {

@@ -1,8 +1,8 @@
 //! `quell deadletters list` shows what was refused; `replay` puts it back as it was, once what was wrong is mended.
 
-use crate::support::deployment::{Deployment, POLICY, Produced};
-use crate::support::outcome::published;
-use crate::support::{now_millis, wait_for};
+use quell_testbed::deployment::{Deployment, POLICY, Produced};
+use quell_testbed::outcome::published;
+use quell_testbed::{now_millis, wait_for};
 
 #[test]
 fn a_dead_letter_can_be_put_back() {

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::support::deployment::Deployment;
-use crate::support::events::{Random, hurting, records, world};
-use crate::support::outcome::comes_to_the_models_state;
-use crate::support::wait_for;
+use quell_testbed::deployment::Deployment;
+use quell_testbed::events::{Random, hurting, records, world};
+use quell_testbed::outcome::comes_to_the_models_state;
+use quell_testbed::wait_for;
 
 const KILLS: u64 = 20;
 
@@ -14,7 +14,7 @@ const KILLS: u64 = 20;
 fn a_kill_loses_nothing_and_repeats_nothing() {
     // A static member comes back without waiting for its ghost's session to end; small epochs make many moments.
     let extra = [("kafka.client", "\"group.instance.id\" = \"one\""), ("engine", "epoch_records_max = 200")];
-    let deployment = Deployment::with(crate::support::deployment::POLICY, &extra);
+    let deployment = Deployment::with(quell_testbed::deployment::POLICY, &extra);
     let mut random = Random(7);
     let mut events = Vec::new();
     for round in 0..KILLS {

@@ -1,6 +1,6 @@
 //! A store that belongs to another group is refused with a line that says what to do.
 
-use crate::support::deployment::Deployment;
+use quell_testbed::deployment::Deployment;
 
 #[test]
 fn a_store_of_another_group_is_refused() {

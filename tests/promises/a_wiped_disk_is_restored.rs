@@ -1,8 +1,8 @@
 //! With the disk wiped, the shards come back from the changelog.
 
-use crate::support::deployment::Deployment;
-use crate::support::events::{hurting, records, world};
-use crate::support::outcome::comes_to_the_models_state;
+use quell_testbed::deployment::Deployment;
+use quell_testbed::events::{hurting, records, world};
+use quell_testbed::outcome::comes_to_the_models_state;
 
 #[test]
 fn a_wiped_disk_is_restored() {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use quell_domain::{AckOutcome, Action};
 use quell_wire::{AckMessage, Encoder, Format, NamedIdentifier};
 
-use crate::support::deployment::{Deployment, Produced};
-use crate::support::events::choice;
-use crate::support::outcome::published;
-use crate::support::{now_millis, wait_for};
+use quell_testbed::deployment::{Deployment, Produced};
+use quell_testbed::events::choice;
+use quell_testbed::outcome::published;
+use quell_testbed::{now_millis, wait_for};
 
 #[test]
 fn acknowledgements_are_recorded() {

@@ -4,11 +4,11 @@
 use quell_domain::Action;
 use quell_wire::{Encoder, Format, SuppressionMessage};
 
-use crate::support::deployment::Deployment;
-use crate::support::events::{Event, choice, link};
-use crate::support::instance::Instance;
-use crate::support::outcome::published;
-use crate::support::wait_for;
+use quell_testbed::deployment::Deployment;
+use quell_testbed::events::{Event, choice, link};
+use quell_testbed::instance::Instance;
+use quell_testbed::outcome::published;
+use quell_testbed::wait_for;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use quell_domain::Action;
 use quell_wire::{Encoder, Format, schemas};
 
-use crate::support::deployment::{Deployment, POLICY, Produced};
-use crate::support::events::choice;
-use crate::support::outcome::published;
-use crate::support::wait_for;
+use quell_testbed::deployment::{Deployment, POLICY, Produced};
+use quell_testbed::events::choice;
+use quell_testbed::outcome::published;
+use quell_testbed::wait_for;
 
 /// A registry with one schema, of id 7, that can be down.
 fn registry(schema: String, is_up: Arc<AtomicBool>) -> String {

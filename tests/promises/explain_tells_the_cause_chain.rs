@@ -3,10 +3,10 @@
 use quell_domain::Action;
 use quell_wire::{Encoder, Format};
 
-use crate::support::deployment::{Deployment, quell};
-use crate::support::events::{choice, link};
-use crate::support::outcome::published;
-use crate::support::wait_for;
+use quell_testbed::deployment::{Deployment, quell};
+use quell_testbed::events::{choice, link};
+use quell_testbed::outcome::published;
+use quell_testbed::wait_for;
 
 #[test]
 fn explain_tells_the_cause_chain() {

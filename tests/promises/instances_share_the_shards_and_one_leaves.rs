@@ -1,10 +1,10 @@
 //! Two instances share the shards, and what crosses them goes through the graph topic; one leaves, and the other takes
 //! over. A third comes with an empty disk.
 
-use crate::support::deployment::Deployment;
-use crate::support::events::{hurting, records, world};
-use crate::support::outcome::comes_to_the_models_state;
-use crate::support::wait_for;
+use quell_testbed::deployment::Deployment;
+use quell_testbed::events::{hurting, records, world};
+use quell_testbed::outcome::comes_to_the_models_state;
+use quell_testbed::wait_for;
 
 #[test]
 fn instances_share_the_shards_and_one_leaves() {
@@ -13,7 +13,7 @@ fn instances_share_the_shards_and_one_leaves() {
     let one = deployment.start("one").wait_until_ready();
     deployment.produce(records(&deployment, &events));
     let two = deployment.start("two");
-    let owned = |engine: &crate::support::instance::Instance| engine.metric("quell_shards_owned", &[]);
+    let owned = |engine: &quell_testbed::instance::Instance| engine.metric("quell_shards_owned", &[]);
     wait_for("the shards to be shared", || {
         let (one, two) = (owned(&one)?, owned(&two)?);
         (one > 0.0 && two > 0.0 && one + two == 4.0).then_some(())
@@ -22,7 +22,7 @@ fn instances_share_the_shards_and_one_leaves() {
     deployment.produce(records(&deployment, &more));
     events.extend(more);
     comes_to_the_models_state(&deployment, &[&one, &two], &world(&deployment.policy, &events));
-    let remote = |engine: &crate::support::instance::Instance| {
+    let remote = |engine: &quell_testbed::instance::Instance| {
         engine.metric("quell_graph_messages_total", &["scope=\"remote\""]).unwrap()
     };
     assert!(remote(&one) + remote(&two) > 0.0, "nothing crossed the instances");

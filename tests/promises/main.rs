@@ -4,8 +4,6 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-mod support;
-
 mod a_clean_stop_leaves_a_warm_store;
 mod a_dead_letter_can_be_put_back;
 mod a_kill_loses_nothing_and_repeats_nothing;

@@ -1,9 +1,9 @@
 //! The final state is a function of the set of accepted events: links, unlinks, ties, hubs, opt-ins between opt-outs,
 //! both joins, repeats, two encodings, several partitions.
 
-use crate::support::deployment::Deployment;
-use crate::support::events::{hurting, records, world};
-use crate::support::outcome::comes_to_the_models_state;
+use quell_testbed::deployment::Deployment;
+use quell_testbed::events::{hurting, records, world};
+use quell_testbed::outcome::comes_to_the_models_state;
 
 /// How many clusters of identifiers, of 40 events each: `QUELL_CLUSTERS=26000` makes a million events.
 fn clusters() -> u64 {
@@ -23,7 +23,7 @@ fn the_final_state_is_the_models() {
     let again: Vec<_> = events.iter().rev().cloned().collect();
     let before = engine.metric("quell_events_total", &[]).unwrap();
     deployment.produce(records(&deployment, &again));
-    crate::support::wait_for("the repeats to be taken", || {
+    quell_testbed::wait_for("the repeats to be taken", || {
         (engine.metric("quell_events_total", &[]).unwrap() >= before + again.len() as f64).then_some(())
     });
     assert_eq!(comes_to_the_models_state(&deployment, &[&engine], &world), messages);

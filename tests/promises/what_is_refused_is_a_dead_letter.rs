@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use quell_domain::Action;
 use quell_wire::{Encoder, Format, dead_letter};
 
-use crate::support::deployment::{Deployment, Produced};
-use crate::support::events::{Random, choice, hurting, link, records, world};
-use crate::support::outcome::comes_to_the_models_state;
-use crate::support::{now_millis, wait_for};
+use quell_testbed::deployment::{Deployment, Produced};
+use quell_testbed::events::{Random, choice, hurting, link, records, world};
+use quell_testbed::outcome::comes_to_the_models_state;
+use quell_testbed::{now_millis, wait_for};
 
 #[test]
 fn what_is_refused_is_a_dead_letter() {
@@ -132,7 +132,7 @@ fn a_choice_is_never_lost_for_a_bad_part_of_it() {
     let value = Some(partial.into_bytes());
     deployment.produce([Produced { topic: topics.choices.clone(), value: value.clone(), ..Produced::default() }]);
     let published = wait_for("the good part to take effect", || {
-        let published = crate::support::outcome::published(&deployment);
+        let published = quell_testbed::outcome::published(&deployment);
         (published.messages == 2).then_some(published)
     });
     for message in published.last.values() {

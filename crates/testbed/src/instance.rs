@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::deployment::Deployment;
-use super::{free_port, wait_for};
+use crate::deployment::Deployment;
+use crate::{free_port, wait_for};
 
 pub struct Instance {
     child: Child,
@@ -22,7 +22,7 @@ impl Instance {
         let config = deployment.configure(name, port);
         let log = deployment.dir.path().join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_quell"))
+        let child = Command::new(crate::binary())
             .arg("--config")
             .arg(config)
             .arg("run")

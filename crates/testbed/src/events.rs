@@ -6,8 +6,8 @@ use quell_domain::{Action, Millis, Policy, RawChoice, RawIdentifier, RawLink, ju
 use quell_model::World;
 use quell_wire::{ChoiceMessage, Encoder, Format, LinkMessage, NamedIdentifier};
 
-use super::deployment::{Deployment, Produced};
-use super::now_millis;
+use crate::deployment::{Deployment, Produced};
+use crate::now_millis;
 
 /// A small generator of numbers; the same seed, the same numbers (splitmix64).
 pub struct Random(pub u64);

@@ -1,7 +1,6 @@
 //! One real Kafka for all tests of this process. It ends with the process, however that ends.
 
 use std::io::Read as _;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::{free_port, wait_for};
+use crate::{free_port, wait_for};
 
 /// Runs the broker, and ends it when its standard input closes: with this process.
 const KEEPER: &str = r#""$0" run "$1" "$2" & broker=$!; cat >/dev/null; kill -9 $broker; wait $broker; rm -rf "$1""#;
@@ -27,8 +26,8 @@ pub fn broker() -> &'static Broker {
 
 fn start() -> Broker {
     let port = free_port();
-    let dir = std::env::temp_dir().join(format!("quell-promises-{}", super::unique()));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("dev/kafka");
+    let dir = std::env::temp_dir().join(format!("quell-promises-{}", crate::unique()));
+    let script = crate::tree().join("dev/kafka");
     let mut keeper = Command::new("bash")
         .args(["-c", KEEPER])
         .arg(script)

@@ -13,9 +13,9 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tempfile::TempDir;
 
-use super::broker::broker;
-use super::instance::Instance;
-use super::unique;
+use crate::broker::broker;
+use crate::instance::Instance;
+use crate::unique;
 
 /// The contract's example, with `sharing` joined the other way, so that both joins are met.
 pub const POLICY: &str = r#"
@@ -199,7 +199,7 @@ path = "policy.toml"
                 self.producer.poll(Duration::from_millis(10));
             }
         }
-        self.producer.flush(super::DEADLINE).unwrap();
+        self.producer.flush(crate::DEADLINE).unwrap();
     }
 
     /// All committed records of a topic.
@@ -212,7 +212,7 @@ path = "policy.toml"
 
 /// Runs a command of the binary to its end, with a configuration.
 pub fn quell(config: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_quell")).arg("--config").arg(config).args(arguments).output().unwrap()
+    Command::new(crate::binary()).arg("--config").arg(config).args(arguments).output().unwrap()
 }
 
 /// A record to be written.

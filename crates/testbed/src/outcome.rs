@@ -6,9 +6,9 @@ use quell_domain::{DownstreamNumber, EventId, Identifier, Millis, Policy, Right,
 use quell_model::{World, final_state};
 use quell_wire::{Decoder, SuppressionMessage};
 
-use super::deployment::Deployment;
-use super::instance::Instance;
-use super::wait_for;
+use crate::deployment::Deployment;
+use crate::instance::Instance;
+use crate::wait_for;
 
 /// The last suppression of each identifier for each downstream, and how often a version came twice or went back.
 pub struct Published {
@@ -86,7 +86,7 @@ pub fn comes_to_the_models_state(deployment: &Deployment, instances: &[&Instance
         // Lag is measured now and then: what looked like rest may have been the moment before the last epoch.
         last_wrong.clone_from(&wrong);
         assert!(
-            began.elapsed() < super::DEADLINE,
+            began.elapsed() < crate::DEADLINE,
             "{} disagreements with the model, among them:\n{}",
             last_wrong.len(),
             last_wrong.iter().take(10).cloned().collect::<Vec<_>>().join("\n")

@@ -1,4 +1,8 @@
-//! What the promises are tested with: a real broker, the real binary, and the contract's naive model.
+//! What promises are tried with: a real broker, the real binary, events made to hurt, and the contract's naive model.
+//! Used by `tests/promises`, and by the torture.
+
+#![allow(missing_docs, reason = "for tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "for tests")]
 
 pub mod broker;
 pub mod deployment;
@@ -6,11 +10,24 @@ pub mod events;
 pub mod instance;
 pub mod outcome;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is waited for. A broker on a busy two-core machine needs seconds for what takes
 /// milliseconds elsewhere.
 pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The checkout.
+pub fn tree() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The engine's binary, which cargo puts beside whatever else it builds; tests lie one directory below.
+pub fn binary() -> PathBuf {
+    let ours = std::env::current_exe().unwrap();
+    let beside = ours.ancestors().skip(1).take(2).map(|dir| dir.join("quell")).find(|path| path.is_file());
+    beside.expect("the engine is built beside its tests: cargo build --release --package quell")
+}
 
 /// Waits until something is there, or says what is missing.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
