@@ -49,6 +49,10 @@ const CACHED_NODES_MAX: usize = 100_000;
 /// How many epochs' worth of records may wait: enough to fill the next while one is committed.
 const BACKLOG_EPOCHS: usize = 4;
 
+/// How many records of the graph topic may wait before the inputs are paused. It takes a second or two to work them
+/// off, and an epoch that is cut to the full length sends fewer to all shards together.
+const GRAPH_BEHIND_MAX: u64 = 1_000;
+
 /// Runs the engine until a signal asks it to stop.
 ///
 /// # Errors
@@ -123,6 +127,7 @@ fn work(
         epoch_records_max: config.engine.epoch_records_max,
         epoch_bytes_max: config.engine.epoch_bytes_max,
         backlog_bytes_max: BACKLOG_EPOCHS * config.engine.epoch_bytes_max,
+        graph_behind_max: GRAPH_BEHIND_MAX,
         cached_nodes_max: CACHED_NODES_MAX / usize::try_from(shards.get()).unwrap_or(usize::MAX),
         topic_names: INPUTS.iter().map(|topic| (*topic, kafka.topics.input(*topic).to_owned())).collect(),
     };

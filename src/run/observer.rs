@@ -7,15 +7,15 @@ use quell_domain::{Millis, ShardNumber};
 use quell_engine::epoch::Facts;
 use quell_engine::intake::EventOutcome;
 use quell_engine::log::{CommitError, EpochNumber, InputPartition};
-use quell_engine::observer::{Observer, Progress};
+use quell_engine::observer::{Hold, Observer, Progress};
 use quell_graph::RetractionCause;
 use quell_kafka::{INPUTS, Topics};
 use quell_telemetry::events::{
-    ChangelogRead, ChangelogTruncated, EpochCommitted, EpochFailed, PartitionLag, PartitionsAssigned, PartitionsLost,
+    ChangelogRead, ChangelogTruncated, EpochCommitted, EpochFailed, InputsPaused, PartitionLag, PartitionsAssigned, PartitionsLost,
     PartitionsRevoked, ProgressReported, Propagated, Refusals, RegistryBack, RegistryUnavailable, RestoreProgressed,
     ShardRestored, TopicLag,
 };
-use quell_telemetry::{CommitFailure, Direction, Event, Metrics, Outcome, RelaxationCause, Throttle};
+use quell_telemetry::{CommitFailure, Direction, Event, InputPause, Metrics, Outcome, RelaxationCause, Throttle};
 
 /// How often the gauges are set.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -158,6 +158,15 @@ impl Observer for TelemetryObserver {
             CommitError::Ambiguous(_) => CommitFailure::Ambiguous,
         };
         EpochFailed { epoch: epoch.0, failure, reason: &error.to_string() }.emit(&self.metrics);
+    }
+
+    fn inputs_held(&mut self, why: Hold) {
+        let reason = match why {
+            Hold::Restoring => InputPause::Restoring,
+            Hold::GraphBehind => InputPause::GraphBehind,
+            Hold::Full => InputPause::Full,
+        };
+        InputsPaused { reason }.emit(&self.metrics);
     }
 
     fn registry_stalled(&mut self, reason: &str) {

@@ -18,7 +18,7 @@ use crate::epoch::{ComputeError, Computed, Draft};
 use crate::handle::{Handle, LookError, LookRequest, Readiness};
 use crate::intake::{self, EventOutcome};
 use crate::log::{CommitError, EpochNumber, InputPartition, InputTopic, Log, LogError, LogEvent, Offset};
-use crate::observer::{Observer, Progress};
+use crate::observer::{Hold, Observer, Progress};
 use crate::shard_life::{Restoring, Shards};
 use crate::store::{ShardChanges, Store, StoreError};
 use crate::supersteps;
@@ -44,6 +44,8 @@ pub struct Settings {
     pub epoch_bytes_max: usize,
     /// How many bytes of records may wait before the inputs are paused.
     pub backlog_bytes_max: usize,
+    /// How many records of the graph topic may wait to be delivered before the inputs are paused.
+    pub graph_behind_max: u64,
     /// How many nodes of each shard stay in memory between epochs.
     pub cached_nodes_max: usize,
     /// The names of the input topics, for dead letters.
@@ -87,6 +89,8 @@ pub struct Engine<L: Log, S: Store> {
 
     assigned: BTreeSet<InputPartition>,
     paused: BTreeSet<InputPartition>,
+    /// Why the inputs are paused, if they are.
+    held: Option<Hold>,
     /// Partitions that the group wants back, once no epoch needs them any more.
     leaving: Vec<InputPartition>,
     /// What is being computed on is not ours any more: once the epoch in flight has ended, fall back.
@@ -142,6 +146,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             looks,
             assigned: BTreeSet::new(),
             paused: BTreeSet::new(),
+            held: None,
             leaving: Vec::new(),
             abandoned: false,
             shards: Shards::default(),
@@ -484,20 +489,23 @@ impl<L: Log, S: Store> Engine<L, S> {
 
     // ---- flow
 
-    /// Lets flow what can be taken: graph messages to active shards, inputs when every shard of ours is active and the
-    /// backlog has room.
+    /// Lets flow what can be taken: graph messages to active shards, inputs when nothing holds them.
     fn steer(&mut self) {
+        let hold = self.hold();
+        if hold != self.held {
+            self.held = hold;
+            if let Some(why) = hold {
+                self.observer.inputs_held(why);
+            }
+        }
         let restoring: BTreeSet<ShardNumber> = self.shards.still_restoring().map(|(shard, _)| shard).collect();
-        let full = self.settings.backlog_bytes_max;
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         for partition in &self.assigned {
             let is_paused = self.paused.contains(partition);
-            // Once paused, until half of it is taken: not on and off with every record. The graph's messages may take
-            // as much again, so that they never wait for the inputs.
-            let room = if is_paused { full / 2 } else { full };
             let flows = match partition.shard() {
-                Some(shard) => !restoring.contains(&shard) && self.backlog.bytes() < 2 * room,
-                None => restoring.is_empty() && self.backlog.bytes() < room,
+                // They may take as much room again as the inputs, so that they never wait for these.
+                Some(shard) => !restoring.contains(&shard) && self.backlog.bytes() < 2 * self.room(is_paused),
+                None => hold.is_none(),
             };
             if flows == is_paused {
                 if flows { resume.push(*partition) } else { pause.push(*partition) }
@@ -511,6 +519,33 @@ impl<L: Log, S: Store> Engine<L, S> {
             self.paused.retain(|partition| !resume.contains(partition));
             self.log.resume(&resume);
         }
+    }
+
+    /// What keeps the inputs from being read, if anything.
+    fn hold(&self) -> Option<Hold> {
+        let is_held = self.held.is_some();
+        let restoring: BTreeSet<ShardNumber> = self.shards.still_restoring().map(|(shard, _)| shard).collect();
+        // What is for a shard that is being restored waits in the graph topic: fine for some shards, so that those that
+        // stay keep working while others move; but with most of them away, all would only be written twice.
+        if 2 * restoring.len() > self.shards.count() {
+            return Some(Hold::Restoring);
+        }
+        // The graph's messages are what earlier inputs have set off. Whoever takes in more before they are through only
+        // gets further behind.
+        let flowing = self.assigned.iter().filter(|partition| partition.shard().is_some());
+        let behind: u64 = flowing.filter_map(|partition| self.log.undelivered(*partition)).sum();
+        let behind_max = self.settings.graph_behind_max;
+        if behind > if is_held { behind_max / 2 } else { behind_max } {
+            return Some(Hold::GraphBehind);
+        }
+        (self.backlog.bytes() >= self.room(is_held)).then_some(Hold::Full)
+    }
+
+    /// How many bytes of records may wait. Once paused, half of it must have been taken: not on and off with every
+    /// record.
+    fn room(&self, is_paused: bool) -> usize {
+        let full = self.settings.backlog_bytes_max;
+        if is_paused { full / 2 } else { full }
     }
 
     // ---- looks from outside

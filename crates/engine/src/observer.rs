@@ -28,6 +28,17 @@ pub struct Progress {
     pub store_bytes: u64,
 }
 
+/// Why the inputs are not read for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Most of the shards are being restored.
+    Restoring,
+    /// Too many messages wait in the graph topic.
+    GraphBehind,
+    /// As much as may wait in memory does.
+    Full,
+}
+
 /// Watches the engine. All of it is called on the engine's thread, so none of it may block.
 pub trait Observer: Send {
     /// The group gave partitions.
@@ -46,6 +57,8 @@ pub trait Observer: Send {
     fn epoch_committed(&mut self, epoch: EpochNumber, facts: &Facts, now: Millis);
     /// An epoch was thrown away.
     fn epoch_failed(&mut self, epoch: EpochNumber, error: &CommitError);
+    /// The inputs are paused, or for another reason than before.
+    fn inputs_held(&mut self, why: Hold);
     /// The schema registry does not answer, and inputs wait for it. Called with every try.
     fn registry_stalled(&mut self, reason: &str);
     /// The schema registry answers again.

@@ -248,6 +248,7 @@ impl Run {
             epoch_records_max: self.scenario.epoch_records_max,
             epoch_bytes_max: 1 << 20,
             backlog_bytes_max: self.chance.usize(500..5000),
+            graph_behind_max: self.chance.u64(0..10),
             cached_nodes_max: self.chance.usize(0..3),
             topic_names: BTreeMap::from(topics.map(|topic| (topic, format!("{topic:?}")))),
         };

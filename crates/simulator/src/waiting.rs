@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::epoch::Facts;
 use quell_engine::log::{CommitError, EpochNumber, InputPartition};
-use quell_engine::observer::{Observer, Progress};
+use quell_engine::observer::{Hold, Observer, Progress};
 
 /// The simulator looks at the log and the disk, not at what the engine says of itself; save that, while a relaxation
 /// waits, there is no rest.
@@ -29,6 +29,7 @@ impl Observer for Waiting {
     fn changelog_truncated(&mut self, _: ShardNumber) {}
     fn epoch_committed(&mut self, _: EpochNumber, _: &Facts, _: Millis) {}
     fn epoch_failed(&mut self, _: EpochNumber, _: &CommitError) {}
+    fn inputs_held(&mut self, _: Hold) {}
     fn registry_stalled(&mut self, _: &str) {}
     fn registry_answered(&mut self) {}
 

@@ -126,6 +126,20 @@ pub const GRAPH_MESSAGES: Definition = metric(
 pub const RESTORE_RECORDS: Definition =
     metric("quell_restore_records_total", "Changelog records read to restore shards.", &[]);
 
+/// What the group did.
+pub const REBALANCES: Definition = metric(
+    "quell_rebalances_total",
+    "Times that the group gave this instance partitions, asked for some, or took some away without asking (lost).",
+    &["event"],
+);
+
+/// What keeps the inputs waiting.
+pub const INPUT_PAUSES: Definition = metric(
+    "quell_input_pauses_total",
+    "Times that the inputs were paused: most shards restoring, the graph topic behind, or the memory for records full.",
+    &["reason"],
+);
+
 /// What this instance answers for.
 pub const SHARDS_OWNED: Definition =
     metric("quell_shards_owned", "Shards that the group has given to this instance.", &[]);

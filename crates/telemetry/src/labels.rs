@@ -110,6 +110,58 @@ impl CommitFailure {
     }
 }
 
+/// Why the inputs were paused: `quell_input_pauses_total{reason}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InputPause {
+    /// Most of the owned shards were being restored.
+    Restoring,
+    /// The graph topic was behind.
+    GraphBehind,
+    /// As much as may wait in memory did.
+    Full,
+}
+
+impl InputPause {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Restoring, Self::GraphBehind, Self::Full];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restoring => "restoring",
+            Self::GraphBehind => "graph_behind",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What the group did: `quell_rebalances_total{event}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rebalance {
+    /// It gave partitions.
+    Assigned,
+    /// It asked for partitions, and got them.
+    Revoked,
+    /// It took partitions away from an instance that had been silent for too long.
+    Lost,
+}
+
+impl Rebalance {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Assigned, Self::Revoked, Self::Lost];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assigned => "assigned",
+            Self::Revoked => "revoked",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// A message that stayed within the instance.
 pub(crate) const LOCAL: &str = "local";
 /// A message that went through the graph topic.

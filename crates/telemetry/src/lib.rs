@@ -18,6 +18,6 @@ mod metrics;
 mod throttle;
 
 pub use events::Event;
-pub use labels::{CommitFailure, Direction, LabelValues, Outcome, RelaxationCause};
+pub use labels::{CommitFailure, Direction, InputPause, LabelValues, Outcome, Rebalance, RelaxationCause};
 pub use metrics::{Metrics, RenderError, TEXT_FORMAT};
 pub use throttle::Throttle;

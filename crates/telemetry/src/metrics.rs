@@ -11,7 +11,9 @@ use quell_domain::{DownstreamNumber, RefusalCode};
 
 use crate::consumer_lag::ConsumerLag;
 use crate::definitions::{self, Definition};
-use crate::labels::{CommitFailure, Direction, LOCAL, LabelValues, Outcome, REMOTE, RelaxationCause};
+use crate::labels::{
+    CommitFailure, Direction, InputPause, LOCAL, LabelValues, Outcome, REMOTE, Rebalance, RelaxationCause,
+};
 
 /// The media type of [`Metrics::text`].
 pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
@@ -45,6 +47,8 @@ pub(crate) struct Series {
     pub deferred_relaxations: IntGauge,
     pub local_messages: IntCounter,
     pub remote_messages: IntCounter,
+    pub rebalances: IntCounterVec,
+    pub input_pauses: IntCounterVec,
     pub restore_records: IntCounter,
     pub shards_owned: IntGauge,
     pub shards_restoring: IntGauge,
@@ -99,6 +103,10 @@ impl Series {
         begin(&commit_failures, CommitFailure::ALL.map(|reason| [reason.as_str()]));
         let relaxations = counters(registry, definitions::RELAXATIONS);
         begin(&relaxations, RelaxationCause::ALL.map(|cause| [cause.as_str()]));
+        let rebalances = counters(registry, definitions::REBALANCES);
+        begin(&rebalances, Rebalance::ALL.map(|event| [event.as_str()]));
+        let input_pauses = counters(registry, definitions::INPUT_PAUSES);
+        begin(&input_pauses, InputPause::ALL.map(|reason| [reason.as_str()]));
         let graph_messages = counters(registry, definitions::GRAPH_MESSAGES);
         Self {
             downstreams: DownstreamSeries::all(registry, &values.downstreams),
@@ -121,6 +129,8 @@ impl Series {
             dead_letters,
             commit_failures,
             relaxations,
+            rebalances,
+            input_pauses,
         }
     }
 
@@ -294,11 +304,15 @@ mod tests {
             Messages between identifiers: within this instance (local), or through the graph topic (remote).
         quell_hubs gauge {type}
             Identifiers of the owned shards with more neighbours than max_neighbours allows, by identifier type.
+        quell_input_pauses_total counter {reason}
+            Times that the inputs were paused: most shards restoring, the graph topic behind, or the memory for records full.
         quell_last_commit_timestamp_seconds gauge {}
             When an epoch was last committed, in seconds since 1970; 0 before the first.
         quell_propagation_seconds histogram {action, downstream}
             From the causing record's Kafka timestamp to the suppression's commit; a relaxation waits on purpose.
             le: 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 300
+        quell_rebalances_total counter {event}
+            Times that the group gave this instance partitions, asked for some, or took some away without asking (lost).
         quell_registry_stalled gauge {}
             1 while records wait for a schema because the schema registry does not answer, else 0.
         quell_relaxations_total counter {cause}
@@ -355,6 +369,9 @@ mod tests {
         quell_graph_messages_total{scope="local"} 0
         quell_graph_messages_total{scope="remote"} 0
         quell_hubs{type="cookie_id"} 0
+        quell_input_pauses_total{reason="full"} 0
+        quell_input_pauses_total{reason="graph_behind"} 0
+        quell_input_pauses_total{reason="restoring"} 0
         quell_last_commit_timestamp_seconds 0
         quell_propagation_seconds_sum{action="relax",downstream="ads"} 0
         quell_propagation_seconds_count{action="relax",downstream="ads"} 0
@@ -364,6 +381,9 @@ mod tests {
         quell_propagation_seconds_count{action="restrict",downstream="ads"} 0
         quell_propagation_seconds_sum{action="restrict",downstream="ml"} 0
         quell_propagation_seconds_count{action="restrict",downstream="ml"} 0
+        quell_rebalances_total{event="assigned"} 0
+        quell_rebalances_total{event="lost"} 0
+        quell_rebalances_total{event="revoked"} 0
         quell_registry_stalled 0
         quell_relaxations_total{cause="hub"} 0
         quell_relaxations_total{cause="opt_in"} 0

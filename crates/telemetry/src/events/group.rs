@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Event;
+use crate::labels::{InputPause, Rebalance};
 use crate::metrics::Metrics;
 
 /// The group gave partitions; their shards are restored next.
@@ -14,8 +15,9 @@ pub struct PartitionsAssigned<'a> {
 }
 
 impl Event for PartitionsAssigned<'_> {
-    fn emit(&self, _: &Metrics) {
+    fn emit(&self, metrics: &Metrics) {
         tracing::info!(target: "quell::group", partitions = %Partitions(self.partitions), "partitions assigned");
+        metrics.series.rebalances.with_label_values(&[Rebalance::Assigned.as_str()]).inc();
     }
 }
 
@@ -27,8 +29,9 @@ pub struct PartitionsRevoked<'a> {
 }
 
 impl Event for PartitionsRevoked<'_> {
-    fn emit(&self, _: &Metrics) {
+    fn emit(&self, metrics: &Metrics) {
         tracing::info!(target: "quell::group", partitions = %Partitions(self.partitions), "partitions revoked");
+        metrics.series.rebalances.with_label_values(&[Rebalance::Revoked.as_str()]).inc();
     }
 }
 
@@ -40,12 +43,27 @@ pub struct PartitionsLost<'a> {
 }
 
 impl Event for PartitionsLost<'_> {
-    fn emit(&self, _: &Metrics) {
+    fn emit(&self, metrics: &Metrics) {
         tracing::warn!(
             target: "quell::group",
             partitions = %Partitions(self.partitions),
             "partitions lost: others may own them already"
         );
+        metrics.series.rebalances.with_label_values(&[Rebalance::Lost.as_str()]).inc();
+    }
+}
+
+/// The inputs are not read for now: a part of every overload and of every restore.
+#[derive(Clone, Copy, Debug)]
+pub struct InputsPaused {
+    /// Why.
+    pub reason: InputPause,
+}
+
+impl Event for InputsPaused {
+    fn emit(&self, metrics: &Metrics) {
+        tracing::debug!(target: "quell::group", reason = self.reason.as_str(), "inputs paused");
+        metrics.series.input_pauses.with_label_values(&[self.reason.as_str()]).inc();
     }
 }
 

@@ -17,7 +17,7 @@ mod shards;
 
 pub use broker::{BrokerBack, BrokerUnreachable};
 pub use epoch::{EpochCommitted, EpochFailed, Propagated};
-pub use group::{PartitionsAssigned, PartitionsLost, PartitionsRevoked};
+pub use group::{InputsPaused, PartitionsAssigned, PartitionsLost, PartitionsRevoked};
 pub use life::{EngineFailed, EngineStarted, EngineStopped, EngineStopping, HttpListening, StoreOpened};
 pub use progress::{PartitionLag, ProgressReported, TopicLag};
 pub use refusals::{RecordsRefused, Refusals};
