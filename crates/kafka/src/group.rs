@@ -27,8 +27,11 @@ pub(crate) enum Rebalance {
 pub(crate) struct End {
     /// The last stable offset.
     pub end: Offset,
-    /// Whether everything before it was delivered. What lies between the last record and the end are control records.
-    pub all_delivered: bool,
+    /// Everything before this was delivered, if nothing waits. What lies between the last record and the end are control
+    /// records: fetched, and never delivered.
+    pub fetched: Offset,
+    /// Whether records were fetched that have not been delivered.
+    pub some_wait: bool,
 }
 
 /// The context of the group's member. Called by librdkafka inside `poll`, on the engine's thread.
@@ -38,6 +41,8 @@ pub(crate) struct Member {
     rebalances: Mutex<VecDeque<Rebalance>>,
     ends: Mutex<BTreeMap<InputPartition, End>>,
     closing: AtomicBool,
+    /// The membership was seen to be lost, and the group has not said so yet.
+    lost: AtomicBool,
     outage: Outage,
     /// Something that an operator must act on.
     fatal: Mutex<Option<String>>,
@@ -50,6 +55,7 @@ impl Member {
             rebalances: Mutex::default(),
             ends: Mutex::default(),
             closing: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             outage: Outage::default(),
             fatal: Mutex::default(),
         }
@@ -68,6 +74,11 @@ impl Member {
     /// What was known of partitions is so no longer: they were paused, moved or rewound.
     pub fn forget_ends(&self, partitions: &[InputPartition]) {
         lock(&self.ends).retain(|partition, _| !partitions.contains(partition));
+    }
+
+    /// Remembers that the membership is lost: librdkafka forgets it with the next partition that is given back.
+    pub fn set_lost(&self, lost: bool) {
+        self.lost.store(lost, Ordering::Release);
     }
 
     /// From now on partitions go as soon as the group wants them back: the engine is gone.
@@ -104,10 +115,10 @@ impl ClientContext for Member {
                 if known.fetch_state != "active" || known.ls_offset < 0 || known.next_offset < 0 {
                     continue;
                 }
-                let end = Offset(known.ls_offset);
                 // The queue is one for all partitions. What was fetched, and is not in it, was delivered.
-                let all_delivered = known.next_offset >= known.ls_offset && known.fetchq_cnt == 0;
-                ends.insert(InputPartition { topic: input, partition }, End { end, all_delivered });
+                let (end, fetched) = (Offset(known.ls_offset), Offset(known.next_offset));
+                let some_wait = known.fetchq_cnt > 0;
+                ends.insert(InputPartition { topic: input, partition }, End { end, fetched, some_wait });
             }
         }
         *lock(&self.ends) = ends;
@@ -137,7 +148,7 @@ impl ConsumerContext for Member {
             return;
         }
         let partitions = self.partitions(list);
-        let lost = consumer.assignment_lost();
+        let lost = consumer.assignment_lost() || self.lost.load(Ordering::Acquire);
         lock(&self.rebalances).push_back(if lost {
             Rebalance::Lost(partitions)
         } else {

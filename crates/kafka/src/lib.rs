@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! engine thread: KafkaLog::poll ──┬── group.rs      consumer, what the group wants
+//!                                 ├── positions.rs  a thread of its own that asks for committed offsets
 //!                                 ├── restore.rs    changelogs up to the high watermark
 //!                                 └── committer.rs  a thread of its own with the transactional producer
 //! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs)
@@ -11,6 +12,7 @@ mod committer;
 mod group;
 mod log;
 mod outage;
+mod positions;
 mod publisher;
 mod reader;
 mod restore;

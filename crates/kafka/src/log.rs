@@ -1,6 +1,7 @@
 //! The log port on librdkafka.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quell_domain::{Millis, ShardNumber};
@@ -15,11 +16,11 @@ use rdkafka::{Message, TopicPartitionList};
 use crate::committer::{Committer, Job};
 use crate::group::{Member, Rebalance};
 use crate::outage::needs_an_operator;
+use crate::positions::Positions;
 use crate::restore::Restorer;
 use crate::settings::{INPUTS, Settings};
 
-/// How long the broker is waited for when it is asked for committed offsets, before the engine goes on with other
-/// things.
+/// How long the broker is waited for when it is asked about topics, before the engine goes on with other things.
 const ASK: Duration = Duration::from_secs(2);
 
 /// While an epoch is being committed or a shard restored, there is more than records to wait for.
@@ -46,7 +47,7 @@ const BYTES_MAX: usize = 4 << 20;
 /// would balance partitions, not shards, and could leave an instance without any.
 pub struct KafkaLog {
     settings: Settings,
-    consumer: BaseConsumer<Member>,
+    consumer: Arc<BaseConsumer<Member>>,
     committer: Committer,
     restorer: Restorer,
     committing: Option<(EpochNumber, Vec<(InputPartition, Offset)>)>,
@@ -58,7 +59,10 @@ pub struct KafkaLog {
     assigned: BTreeSet<InputPartition>,
     paused: BTreeSet<InputPartition>,
     /// To be consumed from the committed offsets, as soon as these are known.
-    to_position: Option<Vec<InputPartition>>,
+    to_position: Vec<InputPartition>,
+    positions: Positions,
+    /// Where graph partitions ended when their position was asked for.
+    ends_then: BTreeMap<InputPartition, Offset>,
     /// Where each partition goes on: nothing before it is delivered.
     next_offsets: BTreeMap<InputPartition, Offset>,
     /// What is committed of each partition.
@@ -107,6 +111,9 @@ impl KafkaLog {
             .consumer()
             .create_with_context(Member::new(settings.topics.clone()))
             .map_err(|error| failed(&error))?;
+        let consumer = Arc::new(consumer);
+        let positions =
+            Positions::start(Arc::clone(&consumer), settings.topics.clone()).map_err(|error| failed(&error))?;
         consumer.subscribe(&[&settings.topics.graph]).map_err(|error| failed(&error))?;
         Ok(Self {
             restorer: Restorer::new(&settings),
@@ -119,7 +126,9 @@ impl KafkaLog {
             given: None,
             assigned: BTreeSet::new(),
             paused: BTreeSet::new(),
-            to_position: None,
+            to_position: Vec::new(),
+            positions,
+            ends_then: BTreeMap::new(),
             next_offsets: BTreeMap::new(),
             committed: BTreeMap::new(),
             renew_offsets_at: Instant::now() + RENEW_OFFSETS_EVERY,
@@ -141,8 +150,16 @@ impl KafkaLog {
 
     /// Those of these partitions that are librdkafka's at this moment: not those that wait for their position.
     fn held(&self, partitions: impl IntoIterator<Item = InputPartition>) -> Vec<InputPartition> {
-        let waiting = self.to_position.as_deref().unwrap_or_default();
-        partitions.into_iter().filter(|partition| !waiting.contains(partition)).collect()
+        partitions.into_iter().filter(|partition| !self.to_position.contains(partition)).collect()
+    }
+
+    /// Whether the group has taken our partitions away. What it says of it comes later.
+    fn note_loss(&self) -> bool {
+        let is_lost = self.consumer.assignment_lost();
+        if is_lost {
+            self.member().set_lost(true);
+        }
+        is_lost
     }
 
     /// Says what did not work, where there is nothing else to do about it.
@@ -242,32 +259,34 @@ impl KafkaLog {
 
     /// Begins to consume what was assigned, once the committed offsets are known.
     fn position(&mut self) {
-        let Some(partitions) = &self.to_position else { return };
+        if self.to_position.is_empty() {
+            return;
+        }
+        let positions = match self.positions.poll(&self.to_position) {
+            None => return,
+            Some(Ok(positions)) => positions,
+            Some(Err(error)) => return self.check(Err(error), "the committed offsets are not known"),
+        };
         let mut start = TopicPartitionList::new();
-        if !partitions.is_empty() {
-            let committed = match self.consumer.committed_offsets(self.list(partitions), ASK) {
-                Ok(committed) => committed,
-                Err(error) => return self.check(Err(error), "the committed offsets are not known"),
-            };
-            for partition in partitions {
-                let topic = self.settings.topics.input(partition.topic);
-                let known = committed.find_partition(topic, number(*partition)).map(|element| element.offset());
-                let (offset, next) = match known {
-                    Some(rdkafka::Offset::Offset(offset)) => (rdkafka::Offset::Offset(offset), Offset(offset)),
-                    _ => (rdkafka::Offset::Beginning, Offset::START),
-                };
-                self.next_offsets.insert(*partition, next);
-                self.committed.insert(*partition, next);
-                let added = start.add_partition_offset(topic, number(*partition), offset);
-                self.check(added, "a partition cannot be positioned");
-            }
+        let (mut paused, mut flowing) = (Vec::new(), Vec::new());
+        for position in positions {
+            let partition = position.partition;
+            let next = position.committed.unwrap_or(Offset::START);
+            self.next_offsets.insert(partition, next);
+            self.committed.insert(partition, next);
+            self.ends_then.extend(position.end.map(|end| (partition, end)));
+            let offset = position.committed.map_or(rdkafka::Offset::Beginning, |next| rdkafka::Offset::Offset(next.0));
+            let topic = self.settings.topics.input(partition.topic);
+            let added = start.add_partition_offset(topic, number(partition), offset);
+            self.check(added, "a partition cannot be positioned");
+            if self.paused.contains(&partition) { paused.push(partition) } else { flowing.push(partition) }
         }
         self.member().outage().back();
         self.check(self.consumer.incremental_assign(&start), "partitions cannot be assigned");
-        let paused: Vec<InputPartition> =
-            partitions.iter().filter(|partition| self.paused.contains(partition)).copied().collect();
+        // librdkafka remembers from an earlier life whether a partition is paused: each is told, either way.
         self.check(self.consumer.pause(&self.list(&paused)), "partitions cannot be paused");
-        self.to_position = None;
+        self.check(self.consumer.resume(&self.list(&flowing)), "partitions cannot be resumed");
+        self.to_position.clear();
     }
 
     /// Waits for a record, and takes what has been fetched with it.
@@ -307,7 +326,7 @@ impl Log for KafkaLog {
                 return Ok(event);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let busy = self.committing.is_some() || !self.restorer.is_idle() || self.to_position.is_some();
+            let busy = self.committing.is_some() || !self.restorer.is_idle() || !self.to_position.is_empty();
             let records = self.records(left.min(if busy { GLANCE } else { GAZE }))?;
             if let Some(reason) = self.member().fatal() {
                 return Err(LogError(reason));
@@ -324,7 +343,13 @@ impl Log for KafkaLog {
     fn assign(&mut self, partitions: &[InputPartition]) {
         self.assigned.extend(partitions);
         self.paused.extend(partitions);
-        self.to_position.get_or_insert_default().extend(partitions);
+        self.to_position.extend(partitions);
+        self.positions.forget();
+        // The group gets its answer before the positions are known: until then librdkafka delivers nothing of any
+        // partition, and nobody's next rebalance ends.
+        self.note_loss();
+        let nothing = TopicPartitionList::new();
+        self.check(self.consumer.incremental_assign(&nothing), "partitions cannot be taken");
     }
 
     fn release(&mut self, partitions: &[InputPartition]) {
@@ -333,20 +358,22 @@ impl Log for KafkaLog {
             self.paused.remove(partition);
             self.next_offsets.remove(partition);
             self.committed.remove(partition);
+            self.ends_then.remove(partition);
         }
         self.member().forget_ends(partitions);
+        self.member().set_lost(false);
         // librdkafka is told even if none of them is its own: the group waits for an answer.
         let held = self.held(partitions.iter().copied());
-        if let Some(waiting) = &mut self.to_position {
-            waiting.retain(|partition| !partitions.contains(partition));
-        }
+        self.to_position.retain(|partition| !partitions.contains(partition));
+        self.positions.forget();
         self.check(self.consumer.incremental_unassign(&self.list(&held)), "partitions cannot be released");
     }
 
     fn pause(&mut self, partitions: &[InputPartition]) {
         self.paused.extend(partitions);
         self.member().forget_ends(partitions);
-        self.check(self.consumer.pause(&self.list(partitions)), "partitions cannot be paused");
+        let positioned = self.held(partitions.iter().copied());
+        self.check(self.consumer.pause(&self.list(&positioned)), "partitions cannot be paused");
     }
 
     fn resume(&mut self, partitions: &[InputPartition]) {
@@ -360,8 +387,10 @@ impl Log for KafkaLog {
     fn rewind(&mut self) {
         let positioned = self.held(self.assigned.iter().copied());
         self.member().forget_ends(&positioned);
+        self.note_loss();
         self.check(self.consumer.incremental_unassign(&self.list(&positioned)), "partitions cannot be rewound");
-        self.to_position.get_or_insert_default().extend(positioned);
+        self.to_position.extend(positioned);
+        self.positions.forget();
     }
 
     fn commit(&mut self, epoch: PreparedEpoch) {
@@ -374,8 +403,12 @@ impl Log for KafkaLog {
         let offsets = self.offsets(&next_offsets);
         let number = epoch.number;
         self.committing = Some((number, next_offsets));
-        match self.consumer.group_metadata() {
-            Some(group) if offsets.count() > 0 => self.committer.commit(Job { epoch, offsets, group }),
+        let group = self.consumer.group_metadata();
+        // Asked after the membership was: one that is lost says so by then. Without a member's name and a generation the
+        // broker would check nothing.
+        let is_lost = self.note_loss();
+        match group {
+            Some(group) if offsets.count() > 0 && !is_lost => self.committer.commit(Job { epoch, offsets, group }),
             // Without a membership, or without anything that proves it, nobody may commit.
             _ => self.committer.refuse(number, CommitError::Fenced("not a member of the group".to_owned())),
         }
@@ -394,12 +427,18 @@ impl Log for KafkaLog {
     }
 
     fn undelivered(&self, partition: InputPartition) -> Option<u64> {
+        // librdkafka goes on to say what it knew of a partition when it last fetched.
+        if self.paused.contains(&partition) || self.to_position.contains(&partition) {
+            return None;
+        }
         let known = self.member().end(partition)?;
-        if known.all_delivered {
+        // Nor has it fetched anything yet of what has just been assigned.
+        let end = self.ends_then.get(&partition).copied().unwrap_or(known.end).max(known.end);
+        if known.fetched >= end && !known.some_wait {
             return Some(0);
         }
         let next_offset = self.next_offsets.get(&partition)?;
-        Some(u64::try_from(known.end.0.saturating_sub(next_offset.0)).unwrap_or(0))
+        Some(u64::try_from(end.0.saturating_sub(next_offset.0)).unwrap_or(0).max(1))
     }
 }
 
