@@ -49,9 +49,9 @@ const CACHED_NODES_MAX: usize = 100_000;
 /// How many epochs' worth of records may wait: enough to fill the next while one is committed.
 const BACKLOG_EPOCHS: usize = 4;
 
-/// How many records of the graph topic may wait before the inputs are paused. It takes a second or two to work them
-/// off, and an epoch that is cut to the full length sends fewer to all shards together.
-const GRAPH_BEHIND_MAX: u64 = 1_000;
+/// How many records of the graph topic may wait before the inputs are paused. Each holds up to a thousand messages, all
+/// that one epoch has for one shard: in good order there are a few.
+const GRAPH_BEHIND_MAX: u64 = 100;
 
 /// Runs the engine until a signal asks it to stop.
 ///

@@ -11,9 +11,9 @@ use quell_engine::observer::{Hold, Observer, Progress};
 use quell_graph::RetractionCause;
 use quell_kafka::{INPUTS, Topics};
 use quell_telemetry::events::{
-    ChangelogRead, ChangelogTruncated, EpochCommitted, EpochFailed, InputsPaused, PartitionLag, PartitionsAssigned, PartitionsLost,
-    PartitionsRevoked, ProgressReported, Propagated, Refusals, RegistryBack, RegistryUnavailable, RestoreProgressed,
-    ShardRestored, TopicLag,
+    ChangelogRead, ChangelogTruncated, EpochCommitted, EpochFailed, InputsPaused, PartitionLag, PartitionsAssigned,
+    PartitionsLost, PartitionsRevoked, ProgressReported, Propagated, Refusals, RegistryBack, RegistryUnavailable,
+    RestoreProgressed, ShardRestored, TopicLag,
 };
 use quell_telemetry::{CommitFailure, Direction, Event, InputPause, Metrics, Outcome, RelaxationCause, Throttle};
 

@@ -65,6 +65,12 @@ impl Backlog {
         self.graph.iter().any(|record| record.source == partition)
     }
 
+    /// How many records of the graph topic wait here.
+    #[must_use]
+    pub fn graph_records(&self) -> u64 {
+        self.graph.len() as u64
+    }
+
     /// Roughly how much memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {

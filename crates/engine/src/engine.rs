@@ -44,7 +44,7 @@ pub struct Settings {
     pub epoch_bytes_max: usize,
     /// How many bytes of records may wait before the inputs are paused.
     pub backlog_bytes_max: usize,
-    /// How many records of the graph topic may wait to be delivered before the inputs are paused.
+    /// How many records of the graph topic may wait, delivered or not, before the inputs are paused.
     pub graph_behind_max: u64,
     /// How many nodes of each shard stay in memory between epochs.
     pub cached_nodes_max: usize,
@@ -532,8 +532,9 @@ impl<L: Log, S: Store> Engine<L, S> {
         }
         // The graph's messages are what earlier inputs have set off. Whoever takes in more before they are through only
         // gets further behind.
-        let flowing = self.assigned.iter().filter(|partition| partition.shard().is_some());
-        let behind: u64 = flowing.filter_map(|partition| self.log.undelivered(*partition)).sum();
+        let graph = self.assigned.iter().filter(|partition| partition.shard().is_some());
+        let undelivered: u64 = graph.filter_map(|partition| self.log.undelivered(*partition)).sum();
+        let behind = undelivered + self.backlog.graph_records();
         let behind_max = self.settings.graph_behind_max;
         if behind > if is_held { behind_max / 2 } else { behind_max } {
             return Some(Hold::GraphBehind);
