@@ -1,4 +1,4 @@
-//! A deployment: topics, a group and a policy of its own on the shared broker.
+//! A deployment: topics, a group and a policy of its own, on the shared broker or another Kafka.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quell_domain::Policy;
-use quell_kafka::{ReadRecord, Settings, Topics, read_topic};
+use quell_kafka::{ReadRecord, Settings, TopicReadError, Topics, read_topic};
 use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tempfile::TempDir;
@@ -48,12 +49,23 @@ identifier_types = ["cookie_id", "email_sha256", "account_id"]
 holidays = ["2026-11-26", "2026-12-25"]
 "#;
 
+/// Where a Kafka is.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// For the test.
+    pub bootstrap: String,
+    /// For engines: maybe through a network that misbehaves.
+    pub engines: String,
+    pub replication_factor: usize,
+}
+
 pub struct Deployment {
     pub prefix: String,
     pub policy: Arc<Policy>,
     pub dir: TempDir,
     producer: BaseProducer,
     settings: Settings,
+    kafka: Kafka,
     /// Lines of `quell.toml` by section, beside what every deployment has.
     extra: BTreeMap<&'static str, String>,
 }
@@ -64,8 +76,15 @@ impl Deployment {
         Self::with(POLICY, &[])
     }
 
-    /// The same with another policy (PREFIX stands before its topics), and lines for sections of `quell.toml`.
+    /// The same with another policy (PREFIX stands before its topics), and lines for sections of `quell.toml` (INSTANCE
+    /// stands for an instance's name).
     pub fn with(policy: &str, extra: &[(&'static str, &str)]) -> Self {
+        let bootstrap = broker().bootstrap.clone();
+        Self::on(Kafka { engines: bootstrap.clone(), bootstrap, replication_factor: 1 }, policy, extra)
+    }
+
+    /// The same on another Kafka.
+    pub fn on(kafka: Kafka, policy: &str, extra: &[(&'static str, &str)]) -> Self {
         let prefix = format!("t{}", unique());
         let policy = policy.replace("PREFIX", &prefix);
         let dir = tempfile::Builder::new().disable_cleanup(std::env::var_os("QUELL_KEEP").is_some()).tempdir().unwrap();
@@ -82,22 +101,22 @@ impl Deployment {
             audit: name("quell.audit"),
             suppressions: policy.downstreams().iter().map(|known| known.topic.clone()).collect(),
         };
-        let bootstrap = broker().bootstrap.clone();
         let producer = ClientConfig::new()
-            .set("bootstrap.servers", &bootstrap)
+            .set("bootstrap.servers", &kafka.bootstrap)
+            .set("log_level", "0")
             .set("enable.idempotence", "true")
             .set("message.max.bytes", "4000000")
             .set("linger.ms", "1")
             .create()
             .unwrap();
         let settings = Settings {
-            bootstrap_servers: bootstrap,
+            bootstrap_servers: kafka.bootstrap.clone(),
             group_id: format!("{prefix}-check"),
             client: BTreeMap::new(),
             topics,
         };
         let extra = extra.iter().map(|(section, lines)| (*section, (*lines).to_owned())).collect();
-        let deployment = Self { prefix, policy, dir, producer, settings, extra };
+        let deployment = Self { prefix, policy, dir, producer, settings, kafka, extra };
         let made = deployment.quell(&["topics", "create"]);
         assert!(made.status.success(), "topics create: {}", String::from_utf8_lossy(&made.stderr));
         deployment
@@ -112,10 +131,31 @@ impl Deployment {
         self.dir.path().join(format!("store-{instance}"))
     }
 
+    /// Partitions of a topic that have records of which it is not decided whether they are committed: where the first of
+    /// them stands.
+    pub fn undecided(&self, topic: &str) -> BTreeMap<i32, i64> {
+        let ends = |isolation: &str| -> BTreeMap<i32, i64> {
+            let client: BaseConsumer = self.settings.reader(isolation).create().unwrap();
+            let metadata = client.fetch_metadata(Some(topic), crate::DEADLINE).unwrap();
+            let partitions = metadata.topics()[0].partitions().iter().map(|partition| partition.id());
+            partitions
+                .map(|partition| (partition, client.fetch_watermarks(topic, partition, crate::DEADLINE).unwrap().1))
+                .collect()
+        };
+        let (stable, high) = (ends("read_committed"), ends("read_uncommitted"));
+        stable.into_iter().filter(|(partition, end)| *end < high[partition]).collect()
+    }
+
+    /// The name under which an instance's producer is known, once it has begun: a part of its store.
+    pub fn transactional_id(&self, instance: &str) -> String {
+        let file = std::fs::read_to_string(self.store_of(instance).join("instance")).unwrap();
+        format!("{}-{}", self.prefix, file.lines().next().unwrap())
+    }
+
     /// Writes an instance's `quell.toml`.
     pub fn configure(&self, instance: &str, port: u16) -> PathBuf {
         let topics = self.topics();
-        let of = |section: &str| self.extra.get(section).cloned().unwrap_or_default();
+        let of = |section: &str| self.extra.get(section).cloned().unwrap_or_default().replace("INSTANCE", instance);
         let text = format!(
             r#"
 [kafka]
@@ -134,10 +174,11 @@ dead_letters = "{}"
 audit = "{}"
 shards = 4
 partitions = 3
+replication_factor = {}
 {}
 [store]
 path = "{}"
-memory = "64MiB"
+{}
 [engine]
 threads = 2
 relax_after = "500ms"
@@ -150,7 +191,7 @@ listen = "127.0.0.1:{port}"
 [policy]
 path = "policy.toml"
 "#,
-            broker().bootstrap,
+            self.kafka.engines,
             self.prefix,
             of("kafka"),
             of("kafka.client"),
@@ -161,8 +202,10 @@ path = "policy.toml"
             topics.changelog,
             topics.dead_letters,
             topics.audit,
+            self.kafka.replication_factor,
             of("topics"),
             self.store_of(instance).display(),
+            self.extra.get("store").map_or("memory = \"64MiB\"", String::as_str),
             of("engine"),
             of("encoding"),
             of("http"),
@@ -204,9 +247,14 @@ path = "policy.toml"
 
     /// All committed records of a topic.
     pub fn read(&self, topic: &str) -> Vec<ReadRecord> {
+        self.try_read(topic).unwrap()
+    }
+
+    /// The same while brokers may be away.
+    pub fn try_read(&self, topic: &str) -> Result<Vec<ReadRecord>, TopicReadError> {
         let mut records = Vec::new();
-        read_topic(&self.settings, topic, |record| records.push(record)).unwrap();
-        records
+        read_topic(&self.settings, topic, |record| records.push(record))?;
+        Ok(records)
     }
 }
 

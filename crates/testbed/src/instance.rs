@@ -75,11 +75,38 @@ impl Instance {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
+    /// A metric that must be there; one that counts.
+    pub fn count(&self, name: &str, labels: &[&str]) -> f64 {
+        wait_for(name, || self.metric(name, labels))
+    }
+
     /// Whether it has nothing left to do: all lag known and none, and no relaxation waits.
     pub fn is_at_rest(&self) -> bool {
         self.metric("quell_consumer_lag_records", &[]) == Some(0.0)
             && self.metric("quell_deferred_relaxations", &[]) == Some(0.0)
             && self.metric("quell_shards_restoring", &[]) == Some(0.0)
+    }
+
+    /// SIGSTOP: from now on it does nothing, and does not know.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    /// The most memory that it ever had at once, in bytes; none where the system does not say.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
     }
 
     /// SIGKILL.
@@ -90,8 +117,7 @@ impl Instance {
 
     /// SIGTERM, and the end.
     pub fn stop(mut self) -> ExitStatus {
-        let stopped = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(stopped.success());
+        self.signal("-TERM");
         self.child.wait().unwrap()
     }
 
@@ -109,4 +135,14 @@ impl Drop for Instance {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Waits until each of these owns some of the deployment's shards, together all four, and works.
+pub fn wait_until_shared(instances: &[&Instance]) {
+    wait_for("the shards to be shared", || {
+        let owned: Option<Vec<f64>> =
+            instances.iter().map(|one| one.metric("quell_shards_owned", &[]).filter(|owned| *owned > 0.0)).collect();
+        let restored = instances.iter().all(|one| one.metric("quell_shards_restoring", &[]) == Some(0.0));
+        (restored && owned?.iter().sum::<f64>() == 4.0).then_some(())
+    });
 }

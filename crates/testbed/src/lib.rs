@@ -5,10 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "for tests")]
 
 pub mod broker;
+pub mod cluster;
 pub mod deployment;
 pub mod events;
 pub mod instance;
+pub mod load;
 pub mod outcome;
+pub mod proxy;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

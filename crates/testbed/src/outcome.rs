@@ -1,12 +1,14 @@
 //! What the topics say, against the model.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use quell_domain::{DownstreamNumber, EventId, Identifier, Millis, Policy, Right, RightState};
 use quell_model::{World, final_state};
 use quell_wire::{Decoder, SuppressionMessage};
 
 use crate::deployment::Deployment;
+use crate::events::{Event, records};
 use crate::instance::Instance;
 use crate::wait_for;
 
@@ -75,7 +77,7 @@ pub fn disagreements(policy: &Policy, world: &World, published: &Published) -> V
 /// published. Returns how many messages there were.
 pub fn comes_to_the_models_state(deployment: &Deployment, instances: &[&Instance], world: &World) -> usize {
     let mut last_wrong = Vec::new();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let published = loop {
         wait_for("the engines to come to rest", || instances.iter().all(|one| one.is_at_rest()).then_some(()));
         let published = published(deployment);
@@ -91,7 +93,23 @@ pub fn comes_to_the_models_state(deployment: &Deployment, instances: &[&Instance
             last_wrong.len(),
             last_wrong.iter().take(10).cloned().collect::<Vec<_>>().join("\n")
         );
-        std::thread::park_timeout(std::time::Duration::from_millis(300));
+        std::thread::park_timeout(Duration::from_millis(300));
     };
     published.messages
+}
+
+/// Writes an event that names an identifier which no other names, and waits until all who take it were told. Returns how
+/// long that took.
+pub fn time_to_suppress(deployment: &Deployment, event: &Event) -> Duration {
+    let Event::Choice(message) = event else { panic!("a link alone suppresses nothing") };
+    let value = &message.identifiers[0].value;
+    let began = Instant::now();
+    deployment.produce(records(deployment, std::slice::from_ref(event)));
+    wait_for("the suppression of an opt-out", || {
+        let key = format!("{}:{value}", message.identifiers[0].identifier_type).into_bytes();
+        let topics = deployment.topics().suppressions.iter();
+        let mut read = topics.flat_map(|topic| deployment.try_read(topic).unwrap_or_default());
+        read.any(|record| record.key.as_ref() == Some(&key)).then_some(())
+    });
+    began.elapsed()
 }
