@@ -358,8 +358,9 @@ fn help_of_deadletters() {
           --config <FILE>     The configuration [default: quell.toml]
       -h, --help              Print help
 
-    Key, value, headers and timestamp are those of the original record. To put one back twice does no
-    harm. What is refused again becomes a dead letter again.
+    Key, value, headers and timestamp are those of the original record. A dead letter stays where it is:
+    run again, it is put back again, which does no harm to what has taken effect, and doubles what is
+    still refused. Use --since to leave out what was put back before.
     ");
 }
 
@@ -467,6 +468,7 @@ fn what_config_show_defaults_prints_is_a_file_to_begin_with() {
     relax_after = "10s"
     epoch_records_max = 20000
     epoch_bytes_max = "16MiB"
+    review_rate = 10000
 
     [encoding]
     format = "avro"

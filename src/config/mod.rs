@@ -88,6 +88,7 @@ pub struct Engine {
     pub relax_after: Duration,
     pub epoch_records_max: usize,
     pub epoch_bytes_max: usize,
+    pub review_rate: u32,
 }
 
 /// `[encoding]`

@@ -97,6 +97,7 @@ pub struct RawEngine {
     pub relax_after: String,
     pub epoch_records_max: i64,
     pub epoch_bytes_max: String,
+    pub review_rate: i64,
 }
 
 impl Default for RawEngine {
@@ -108,6 +109,8 @@ impl Default for RawEngine {
             // Past this a transaction's fixed cost is small beside the records', and a longer one only delays them.
             epoch_records_max: 20_000,
             epoch_bytes_max: "16MiB".to_owned(),
+            // A fraction of what the live stream can do, so that a policy change is not felt there.
+            review_rate: 10_000,
         }
     }
 }

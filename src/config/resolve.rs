@@ -115,6 +115,7 @@ fn engine(raw: &RawEngine, sources: &Sources) -> Result<Engine, ConfigError> {
         relax_after: duration("engine.relax_after", &raw.relax_after, sources)?,
         epoch_records_max: in_memory(whole("engine.epoch_records_max", raw.epoch_records_max, u32::MAX, sources)?),
         epoch_bytes_max,
+        review_rate: whole("engine.review_rate", raw.review_rate, u32::MAX, sources)?,
     })
 }
 

@@ -4,29 +4,29 @@
 //! registry, the group, the shards. The engine has this thread for itself.
 
 mod observer;
+mod prerequisites;
 mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use quell_domain::{Policy, ShardCount};
-use quell_engine::{Engine, Settings};
+use quell_domain::Policy;
+use quell_engine::{Engine, EngineError, Settings};
 use quell_http::Server;
-use quell_kafka::{INPUTS, KafkaLog, TopicAdmin, TopicsError};
-use quell_store::{DiskStore, Options};
+use quell_kafka::{INPUTS, KafkaLog};
+use quell_store::{DiskStore, OpenError, Options};
 use quell_telemetry::events::{
-    BrokerBack, BrokerUnreachable, EngineFailed, EngineStarted, EngineStopped, EngineStopping, HttpListening,
-    RegistryBack, RegistryUnavailable, StoreOpened,
+    EngineFailed, EngineStarted, EngineStopped, EngineStopping, HttpListening, StoreDamaged, StoreOpened,
 };
-use quell_telemetry::{Event, LabelValues, Metrics, Throttle};
-use quell_wire::{Decoder, EncodeError, Encoder};
+use quell_telemetry::{Event, LabelValues, Metrics};
+use quell_wire::Decoder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::{moment, parts};
 use observer::TelemetryObserver;
+use prerequisites::Topics;
 use view::View;
 
 /// How long one turn of the engine waits for something to happen.
@@ -36,11 +36,11 @@ const TURN: Duration = Duration::from_millis(100);
 /// whoever comes next.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long to wait before asking Kafka or the schema registry again at the start.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a damaged store is restored from the changelog before the changelog itself, or the disk, is to blame.
+const DAMAGES_MAX: u32 = 3;
 
-/// How often an outage is said.
-const SAY_EVERY: Duration = Duration::from_secs(10);
+/// For tests: a record that has the bytes of this variable in its value makes the engine panic.
+const POISON_VARIABLE: &str = "QUELL_TEST_POISON";
 
 /// How many nodes stay in memory between epochs, over all shards: some hundred megabytes at most, beside
 /// `store.memory`.
@@ -102,13 +102,36 @@ fn work(
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     let kafka = parts::kafka(config, policy)?;
-    let Some(shards) = wait_for_topics(config, &kafka, metrics, stop)? else { return Ok(()) };
+    let Some(topics) = prerequisites::topics(config, &kafka, metrics, stop)? else { return Ok(()) };
+    let mut damages = 0;
+    while let Err(error) = engine(config, policy, &kafka, topics, metrics, view, stop) {
+        let is_damage = error.downcast_ref::<EngineError>().is_some_and(EngineError::is_damage)
+            || error.downcast_ref::<OpenError>().is_some_and(OpenError::is_damage);
+        damages += 1;
+        if !is_damage || damages > DAMAGES_MAX {
+            return Err(error);
+        }
+        StoreDamaged { reason: &format!("{error:#}") }.emit(metrics);
+        DiskStore::wipe(&config.store.path, &config.kafka.group_id)?;
+    }
+    Ok(())
+}
+
+/// Runs an engine until a signal asks it to stop. Its store is closed when this returns.
+fn engine(
+    config: &Config,
+    policy: &Arc<Policy>,
+    kafka: &quell_kafka::Settings,
+    topics: Topics,
+    metrics: &Metrics,
+    view: &View,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let decoder = Decoder::new(parts::registry(config)?);
     let encoder = parts::encoder(config)?;
-    if !wait_for_registry(&encoder, policy, metrics, stop)? {
+    if !prerequisites::registry(&encoder, policy, metrics, stop)? {
         return Ok(());
     }
-
     let began = Instant::now();
     let options = Options {
         memory_bytes: config.store.memory_bytes,
@@ -120,27 +143,17 @@ fn work(
         .emit(metrics);
     let instance = store.instance_name().to_owned();
     let observer = TelemetryObserver::new(metrics.clone(), kafka.topics.clone());
-    let settings = Settings {
-        shards,
-        relax_after: config.engine.relax_after,
-        threads: config.engine.threads,
-        epoch_records_max: config.engine.epoch_records_max,
-        epoch_bytes_max: config.engine.epoch_bytes_max,
-        backlog_bytes_max: BACKLOG_EPOCHS * config.engine.epoch_bytes_max,
-        graph_behind_max: GRAPH_BEHIND_MAX,
-        cached_nodes_max: CACHED_NODES_MAX / usize::try_from(shards.get()).unwrap_or(usize::MAX),
-        topic_names: INPUTS.iter().map(|topic| (*topic, kafka.topics.input(*topic).to_owned())).collect(),
-    };
     EngineStarted {
         version: env!("CARGO_PKG_VERSION"),
         policy_version: policy.version(),
         bootstrap_servers: &config.kafka.bootstrap_servers,
         group_id: &config.kafka.group_id,
-        shards: shards.get(),
+        shards: topics.shards.get(),
     }
     .emit(metrics);
-    let log = KafkaLog::join(kafka, &instance)?;
+    let log = KafkaLog::join(kafka.clone(), &instance)?;
     let clock = Box::new(moment::now);
+    let settings = settings(config, kafka, topics);
     let mut engine =
         Engine::new(settings, Arc::clone(policy), decoder, encoder, log, store, Box::new(observer), clock)?;
     view.set_engine(engine.handle());
@@ -160,72 +173,19 @@ fn work(
     Ok(())
 }
 
-/// Waits until Kafka answers and says whether the topics are as they should be. None if it is to stop before.
-fn wait_for_topics(
-    config: &Config,
-    kafka: &quell_kafka::Settings,
-    metrics: &Metrics,
-    stop: &AtomicBool,
-) -> anyhow::Result<Option<ShardCount>> {
-    let plans = parts::topic_plans(config, kafka);
-    let admin = TopicAdmin::new(kafka)?;
-    let (began, mut said) = (Instant::now(), Throttle::new(SAY_EVERY));
-    let mut was_away = false;
-    while !stop.load(Ordering::Acquire) {
-        let checked = match admin.check(&plans) {
-            Ok(checked) => checked,
-            Err(error @ TopicsError::Unreachable(_)) => {
-                was_away = true;
-                if said.passes(Instant::now()) {
-                    BrokerUnreachable {
-                        bootstrap_servers: &config.kafka.bootstrap_servers,
-                        reason: &error.to_string(),
-                        lasted: began.elapsed(),
-                    }
-                    .emit(metrics);
-                }
-                std::thread::sleep(ASK_AGAIN);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if was_away {
-            BrokerBack { lasted: began.elapsed() }.emit(metrics);
-        }
-        let (stops, weakens): (Vec<_>, Vec<_>) = checked.findings.iter().partition(|finding| finding.stops);
-        for finding in weakens {
-            tracing::warn!("{finding}");
-        }
-        if !stops.is_empty() {
-            let texts: Vec<&str> = stops.iter().map(|finding| finding.text.as_str()).collect();
-            bail!("{}", texts.join("; "));
-        }
-        return checked.shards.context("the graph topic has no partitions").map(Some);
+fn settings(config: &Config, kafka: &quell_kafka::Settings, topics: Topics) -> Settings {
+    Settings {
+        shards: topics.shards,
+        relax_after: config.engine.relax_after,
+        threads: config.engine.threads,
+        epoch_records_max: config.engine.epoch_records_max,
+        epoch_bytes_max: config.engine.epoch_bytes_max,
+        backlog_bytes_max: BACKLOG_EPOCHS * config.engine.epoch_bytes_max,
+        graph_behind_max: GRAPH_BEHIND_MAX,
+        cached_nodes_max: CACHED_NODES_MAX / usize::try_from(topics.shards.get()).unwrap_or(usize::MAX),
+        deletions_kept: topics.deletions_kept,
+        review_rate: config.engine.review_rate,
+        poison: std::env::var(POISON_VARIABLE).ok().map(String::into_bytes),
+        topic_names: INPUTS.iter().map(|topic| (*topic, kafka.topics.input(*topic).to_owned())).collect(),
     }
-    Ok(None)
-}
-
-/// Waits until the schema registry has ids for what will be written. False if it is to stop before.
-fn wait_for_registry(encoder: &Encoder, policy: &Policy, metrics: &Metrics, stop: &AtomicBool) -> anyhow::Result<bool> {
-    let mut said = Throttle::new(SAY_EVERY);
-    let mut was_away = false;
-    while !stop.load(Ordering::Acquire) {
-        match encoder.prepare(policy) {
-            Ok(()) => {
-                if was_away {
-                    RegistryBack.emit(metrics);
-                }
-                return Ok(true);
-            }
-            Err(error @ EncodeError::NoRegistry) => return Err(error.into()),
-            Err(error) => {
-                was_away = true;
-                if said.passes(Instant::now()) {
-                    RegistryUnavailable { reason: &error.to_string() }.emit(metrics);
-                }
-                std::thread::sleep(ASK_AGAIN);
-            }
-        }
-    }
-    Ok(false)
 }

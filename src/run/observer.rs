@@ -11,9 +11,10 @@ use quell_engine::observer::{Hold, Observer, Progress};
 use quell_graph::RetractionCause;
 use quell_kafka::{INPUTS, Topics};
 use quell_telemetry::events::{
-    ChangelogRead, ChangelogTruncated, EpochCommitted, EpochFailed, InputsPaused, PartitionLag, PartitionsAssigned,
-    PartitionsLost, PartitionsRevoked, ProgressReported, Propagated, Refusals, RegistryBack, RegistryUnavailable,
-    RestoreProgressed, ShardRestored, TopicLag,
+    ChangelogRead, ChangelogTruncated, EpochCommitted, EpochFailed, EpochPanicked, InputsPaused, PartitionAhead,
+    PartitionLag, PartitionsAssigned, PartitionsLost, PartitionsRevoked, PoliciesCompared, ProgressReported,
+    Propagated, Refusals, RegistryBack, RegistryUnavailable, RestoreProgressed, RevisionProgressed, ShardRestored,
+    ShardStale, TopicLag,
 };
 use quell_telemetry::{CommitFailure, Direction, Event, InputPause, Metrics, Outcome, RelaxationCause, Throttle};
 
@@ -34,6 +35,9 @@ pub struct TelemetryObserver {
     progress: Throttle,
     registry: Throttle,
     restores: BTreeMap<ShardNumber, Throttle>,
+    revision: Throttle,
+    is_revising: bool,
+    policies_differ: bool,
 }
 
 impl TelemetryObserver {
@@ -45,6 +49,9 @@ impl TelemetryObserver {
             progress: Throttle::new(PROGRESS_EVERY),
             registry: Throttle::new(SAY_EVERY),
             restores: BTreeMap::new(),
+            revision: Throttle::new(RESTORE_EVERY),
+            is_revising: false,
+            policies_differ: false,
         }
     }
 
@@ -117,6 +124,10 @@ impl Observer for TelemetryObserver {
         ChangelogTruncated { shard }.emit(&self.metrics);
     }
 
+    fn shard_stale(&mut self, shard: ShardNumber) {
+        ShardStale { shard }.emit(&self.metrics);
+    }
+
     fn epoch_committed(&mut self, epoch: EpochNumber, facts: &Facts, now: Millis) {
         let mut relaxations: BTreeMap<RelaxationCause, u64> = BTreeMap::new();
         for cause in &facts.relaxed {
@@ -154,10 +165,18 @@ impl Observer for TelemetryObserver {
     fn epoch_failed(&mut self, epoch: EpochNumber, error: &CommitError) {
         let failure = match error {
             CommitError::Fenced(_) => CommitFailure::Fenced,
-            CommitError::Aborted(_) => CommitFailure::Aborted,
+            CommitError::Aborted(_) | CommitError::TooLarge(_) => CommitFailure::Aborted,
             CommitError::Ambiguous(_) => CommitFailure::Ambiguous,
         };
         EpochFailed { epoch: epoch.0, failure, reason: &error.to_string() }.emit(&self.metrics);
+    }
+
+    fn epoch_panicked(&mut self, records: usize) {
+        EpochPanicked { records }.emit(&self.metrics);
+    }
+
+    fn partition_ahead(&mut self, partition: InputPartition, reason: &str) {
+        PartitionAhead { partition: partition.partition, reason }.emit(&self.metrics);
     }
 
     fn inputs_held(&mut self, why: Hold) {
@@ -199,14 +218,27 @@ impl Observer for TelemetryObserver {
             hubs: hubs.into_iter().collect(),
             unacknowledged: unacknowledged.into_iter().collect(),
             deferred_relaxations: progress.counters.iter().map(|counters| counters.held).sum(),
+            to_be_reviewed: progress.to_be_reviewed,
             store_bytes: progress.store_bytes,
         }
         .emit(&self.metrics);
+        self.say_policies(progress);
         self.say_refusals();
     }
 }
 
 impl TelemetryObserver {
+    fn say_policies(&mut self, progress: &Progress) {
+        if std::mem::replace(&mut self.policies_differ, progress.policies_differ) != progress.policies_differ {
+            PoliciesCompared { differ: progress.policies_differ }.emit(&self.metrics);
+        }
+        let was_revising = std::mem::replace(&mut self.is_revising, progress.to_be_reviewed > 0);
+        let is_over = was_revising && !self.is_revising;
+        if is_over || (self.is_revising && self.revision.passes(Instant::now())) {
+            RevisionProgressed { to_be_reviewed: progress.to_be_reviewed }.emit(&self.metrics);
+        }
+    }
+
     fn say_refusals(&mut self) {
         if let Some(refused) = self.refusals.due(Instant::now()) {
             refused.emit(&self.metrics);

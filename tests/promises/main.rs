@@ -4,9 +4,12 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod a_changed_policy_reaches_stored_state;
 mod a_clean_stop_leaves_a_warm_store;
+mod a_damaged_store_is_restored;
 mod a_dead_letter_can_be_put_back;
 mod a_kill_loses_nothing_and_repeats_nothing;
+mod a_poison_record_is_a_dead_letter;
 mod a_store_of_another_group_is_refused;
 mod a_wiped_disk_is_restored;
 mod acknowledgements_are_recorded;
@@ -14,6 +17,7 @@ mod an_opt_out_follows_the_identity_graph;
 mod confluent_records_are_read_by_the_registry;
 mod explain_tells_the_cause_chain;
 mod instances_share_the_shards_and_one_leaves;
+mod instances_with_different_policies_wait_for_each_other;
 mod the_final_state_is_the_models;
 mod topics_are_checked;
 mod what_is_refused_is_a_dead_letter;

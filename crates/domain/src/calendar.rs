@@ -54,18 +54,16 @@ impl Default for Calendar {
 impl Calendar {
     /// A calendar; what is not given is as in [`Calendar::default`].
     pub(crate) fn new(
-        deadline_business_days: Option<u32>,
+        deadline_business_days: Option<i64>,
         time_zone: Option<&str>,
         holidays: &[String],
     ) -> Result<Self, CalendarError> {
         let mut calendar = Self::default();
         if let Some(days) = deadline_business_days {
-            if days > DEADLINE_BUSINESS_DAYS_MAX {
-                return Err(CalendarError(format!(
-                    "deadline_business_days: {days} is more than {DEADLINE_BUSINESS_DAYS_MAX}"
-                )));
-            }
-            calendar.deadline_business_days = days;
+            let in_range = u32::try_from(days).ok().filter(|days| *days <= DEADLINE_BUSINESS_DAYS_MAX);
+            calendar.deadline_business_days = in_range.ok_or_else(|| {
+                CalendarError(format!("deadline_business_days: {days} is not from 0 to {DEADLINE_BUSINESS_DAYS_MAX}"))
+            })?;
         }
         if let Some(name) = time_zone {
             calendar.time_zone = TimeZone::get(name).map_err(|_| {

@@ -73,7 +73,8 @@ impl fmt::Debug for EventId {
 pub enum Names {
     /// All of them, in order.
     Listed(SmallVec<[u64; 2]>),
-    /// Too many to carry along: a fingerprint of the choice, which each of them remembers.
+    /// Too many to carry along: a fingerprint of whom it names, which each of them remembers. A choice that is made anew
+    /// by the same has the same.
     Many(u64),
 }
 
@@ -114,10 +115,6 @@ impl Choice {
             Names::Listed(hashes)
         } else {
             let mut hasher = Xxh3::new();
-            hasher.update(event_id.as_str().as_bytes());
-            hasher.update(&effective_at.0.to_be_bytes());
-            hasher.update(&received_at.0.to_be_bytes());
-            hasher.update(&[u8::from(action == Action::OptOut)]);
             hashes.iter().for_each(|hash| hasher.update(&hash.to_be_bytes()));
             Names::Many(hasher.digest())
         };

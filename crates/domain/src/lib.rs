@@ -30,7 +30,7 @@ pub use link::LinkEvent;
 pub use nearest::{nearest, toml_error};
 pub use normal::{NormalFormError, hash, hashed_email};
 pub use policy::{
-    Deed, Downstream, DownstreamNumber, IdentifierType, Join, NAME_BYTES_MAX, Policy, PolicyError, RightPolicy,
+    ADMT, Deed, Downstream, DownstreamNumber, IdentifierType, Join, NAME_BYTES_MAX, Policy, PolicyError, RightPolicy,
     TypeNumber, is_name,
 };
 pub use refusal::{Refusal, RefusalCode};

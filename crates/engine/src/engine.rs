@@ -5,22 +5,25 @@
 //! offsets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use quell_domain::{Millis, Policy, ShardCount, ShardNumber};
-use quell_graph::{Pace, Shard, Vocabulary};
+use quell_graph::{NewerFormat, OpenError, Origin, Pace, ReadError, Shard, Undeclared, Vocabulary};
 use quell_wire::{Decoder, Encoder};
 
 use crate::backlog::{Backlog, bytes_of};
+use crate::caution::{Caution, Place};
 use crate::epoch::{ComputeError, Computed, Draft};
 use crate::handle::{Handle, LookError, LookRequest, Readiness};
-use crate::intake::{self, EventOutcome};
-use crate::log::{CommitError, EpochNumber, InputPartition, InputTopic, Log, LogError, LogEvent, Offset};
+use crate::intake::{self, EventOutcome, Stalled};
+use crate::log::{CommitError, EpochNumber, InputPartition, InputTopic, Log, LogError, LogEvent, Offset, Record};
 use crate::observer::{Hold, Observer, Progress};
+use crate::others::Others;
 use crate::shard_life::{Restoring, Shards};
-use crate::store::{ShardChanges, Store, StoreError};
+use crate::store::{Opened, ShardChanges, Store, StoreError};
 use crate::supersteps;
 
 /// How long a record waits before its schema is asked for again when the registry did not answer.
@@ -28,6 +31,16 @@ const REGISTRY_RETRY_MILLIS: i64 = 1_000;
 
 /// How often a relaxation that is due, but may not be published yet, is looked at again.
 const DUE_RETRY: Duration = Duration::from_millis(20);
+
+/// How often it is noted that what is stored of idle shards is true.
+const CONFIRM_EVERY: Duration = Duration::from_secs(600);
+
+/// How long to wait after so many failures in a row before the next epoch is tried.
+const BACK_OFF: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
+/// How many nodes an epoch reviews under a changed policy at most, so that it delays nobody.
+const REVIEWED_MAX: usize = 1_000;
 
 /// What the engine is run with.
 #[derive(Clone, Debug)]
@@ -48,6 +61,12 @@ pub struct Settings {
     pub graph_behind_max: u64,
     /// How many nodes of each shard stay in memory between epochs.
     pub cached_nodes_max: usize,
+    /// How long the changelog keeps deletions (`delete.retention.ms`).
+    pub deletions_kept: Duration,
+    /// `engine.review_rate`: how many identifiers a second are reviewed under a changed policy at most.
+    pub review_rate: u32,
+    /// For tests: a record with these bytes in its value makes the engine panic.
+    pub poison: Option<Vec<u8>>,
     /// The names of the input topics, for dead letters.
     pub topic_names: BTreeMap<InputTopic, String>,
 }
@@ -64,6 +83,20 @@ pub enum EngineError {
     /// See [`ComputeError`].
     #[error(transparent)]
     Compute(#[from] ComputeError),
+    /// See [`NewerFormat`].
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
+    /// The policy no longer declares what is stored.
+    #[error("the policy does not declare what is in use: {0}; declare it again")]
+    Undeclared(String),
+}
+
+impl EngineError {
+    /// Whether throwing the store away and restoring it from the changelog mends it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Damaged(_)) | Self::Compute(ComputeError::Read(ReadError::Damaged(_))))
+    }
 }
 
 impl From<quell_graph::ReadError> for EngineError {
@@ -93,10 +126,27 @@ pub struct Engine<L: Log, S: Store> {
     held: Option<Hold>,
     /// Partitions that the group wants back, once no epoch needs them any more.
     leaving: Vec<InputPartition>,
+    /// Of those, the group has taken some away already: what is stored of them may be of long ago.
+    has_lost: bool,
     /// What is being computed on is not ours any more: once the epoch in flight has ended, fall back.
     abandoned: bool,
     shards: Shards<S::Shard>,
     backlog: Backlog,
+    /// Partitions of the graph topic whose next record this instance does not understand, and why.
+    ahead: BTreeMap<InputPartition, String>,
+    /// The records of the epoch that is being computed, in case one of them makes it panic.
+    drafting: Vec<Place>,
+    caution: Caution,
+    /// How many epochs in a row were not committed, and until when the next one waits for that.
+    failures: usize,
+    wait_until: Millis,
+    others: Others,
+    /// What the policy does not declare, of the shards that were restored.
+    undeclared: Vec<Undeclared>,
+    /// When what is stored of idle shards is next noted to be true.
+    confirm_at: Millis,
+    /// Before this time nothing is reviewed.
+    next_review_at: Millis,
     /// Until then no input is decoded: the schema registry does not answer.
     stalled_until: Option<Millis>,
     /// The registry did not answer when it was last asked.
@@ -130,8 +180,9 @@ impl<L: Log, S: Store> Engine<L, S> {
         let threads = (settings.threads > 1)
             .then(|| rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build())
             .transpose()
-            .map_err(|error| StoreError(error.to_string()))?;
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
         let (handle, looks) = Handle::new();
+        let fingerprint = policy.fingerprint();
         Ok(Self {
             settings,
             vocabulary: Arc::new(Vocabulary::new(policy)),
@@ -148,9 +199,19 @@ impl<L: Log, S: Store> Engine<L, S> {
             paused: BTreeSet::new(),
             held: None,
             leaving: Vec::new(),
+            has_lost: false,
             abandoned: false,
             shards: Shards::default(),
             backlog: Backlog::default(),
+            ahead: BTreeMap::new(),
+            drafting: Vec::new(),
+            caution: Caution::default(),
+            failures: 0,
+            wait_until: Millis(0),
+            others: Others::new(fingerprint),
+            undeclared: Vec::new(),
+            confirm_at: Millis(0),
+            next_review_at: Millis(0),
             stalled_until: None,
             registry_stalled: false,
             last_epoch: EpochNumber(0),
@@ -195,7 +256,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.meet(event)?;
         self.compute()?;
         self.submit();
-        self.let_go();
+        self.let_go()?;
         self.steer();
         self.report();
         Ok(())
@@ -221,6 +282,7 @@ impl<L: Log, S: Store> Engine<L, S> {
                 self.observer.partitions_lost(&partitions);
                 self.computed = None;
                 self.abandoned = true;
+                self.has_lost = true;
                 self.backlog.clear();
                 self.leaving.extend(partitions);
             }
@@ -256,8 +318,19 @@ impl<L: Log, S: Store> Engine<L, S> {
     // ---- restoring
 
     fn begin_restore(&mut self, shard: ShardNumber) -> Result<(), EngineError> {
-        let (rows, next_offset) = self.store.open_shard(shard)?;
-        self.shards.restore(shard, Restoring { rows, next_offset, read: 0, remaining: None });
+        let now = self.now();
+        let mut opened = self.store.open_shard(shard)?;
+        // T5: half of the time for which the changelog keeps deletions, since clocks differ and a restore takes time.
+        let is_stale = opened.true_at + self.settings.deletions_kept / 2 < now;
+        if opened.next_offset != Offset::START && is_stale {
+            self.observer.shard_stale(shard);
+            drop(opened);
+            self.store.wipe_shard(shard)?;
+            opened = self.store.open_shard(shard)?;
+        }
+        let Opened { rows, next_offset, true_at } = opened;
+        let true_at = if next_offset == Offset::START { now } else { true_at };
+        self.shards.restore(shard, Restoring { rows, next_offset, true_at, began_at: now, read: 0, remaining: None });
         self.log.restore(shard, next_offset);
         Ok(())
     }
@@ -273,19 +346,38 @@ impl<L: Log, S: Store> Engine<L, S> {
         restoring.read += changes.len() as u64;
         restoring.next_offset = next_offset;
         restoring.remaining = Some(remaining);
+        let true_at = restoring.true_at;
         self.observer.shard_restoring(shard, changes.len() as u64, restoring.read, remaining);
-        self.store.write(vec![ShardChanges { shard, changes, next_offset }])?;
+        self.store.write(vec![ShardChanges { shard, changes, next_offset, true_at }])?;
         Ok(())
     }
 
     fn restored(&mut self, shard: ShardNumber, next_offset: Offset) -> Result<(), EngineError> {
         let Some(restoring) = self.shards.take_restoring(shard) else { return Ok(()) };
-        if restoring.next_offset != next_offset {
-            self.store.write(vec![ShardChanges { shard, changes: Vec::new(), next_offset }])?;
-        }
+        let true_at = restoring.began_at;
+        self.store.write(vec![ShardChanges { shard, changes: Vec::new(), next_offset, true_at }])?;
         self.observer.shard_restored(shard, restoring.read);
-        self.shards.activate(Shard::new(shard, Arc::clone(&self.vocabulary), restoring.rows)?);
-        Ok(())
+        match Shard::new(shard, Arc::clone(&self.vocabulary), restoring.rows) {
+            Ok(opened) => self.shards.activate(opened),
+            Err(OpenError::Read(error)) => return Err(error.into()),
+            Err(OpenError::Newer(error)) => return Err(error.into()),
+            // Computing on it would lose what cannot be named.
+            Err(OpenError::Undeclared(undeclared)) => self.undeclared.extend(undeclared),
+        }
+        let all_known = self.shards.still_restoring().next().is_none();
+        if all_known && !self.undeclared.is_empty() { Err(self.refuse_policy()) } else { Ok(()) }
+    }
+
+    fn refuse_policy(&self) -> EngineError {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for undeclared in &self.undeclared {
+            *counts.entry(&undeclared.key).or_default() += undeclared.count;
+        }
+        let said: Vec<String> = counts
+            .iter()
+            .map(|(key, count)| format!("{key} ({count} identifiers in the shards of this instance)"))
+            .collect();
+        EngineError::Undeclared(said.join(", "))
     }
 
     /// Everything that is not in the store is thrown away and, if it was committed after all, read from the changelog.
@@ -307,11 +399,17 @@ impl<L: Log, S: Store> Engine<L, S> {
     }
 
     /// Partitions that the group wants back go once no epoch that used them is under way.
-    fn let_go(&mut self) {
+    fn let_go(&mut self) -> Result<(), EngineError> {
         if self.leaving.is_empty() || self.in_flight.is_some() || self.computed.is_some() {
-            return;
+            return Ok(());
         }
         let leaving = std::mem::take(&mut self.leaving);
+        if !std::mem::take(&mut self.has_lost) {
+            let active = self.shards.active_numbers();
+            let shards = leaving.iter().filter_map(|partition| partition.shard());
+            let kept: Vec<ShardNumber> = shards.filter(|shard| active.contains(shard)).collect();
+            self.store.confirm(&kept, self.now())?;
+        }
         for shard in leaving.iter().filter_map(|partition| partition.shard()) {
             self.log.stop_restore(shard);
             self.shards.remove(shard);
@@ -321,7 +419,10 @@ impl<L: Log, S: Store> Engine<L, S> {
             self.paused.remove(partition);
         }
         self.backlog.drop_partitions(&leaving);
+        self.ahead.retain(|partition, _| !leaving.contains(partition));
+        self.caution.forget(&leaving);
         self.log.release(&leaving);
+        Ok(())
     }
 
     // ---- epochs
@@ -331,6 +432,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             && self.leaving.is_empty()
             && !self.abandoned
             && !self.draining
+            && self.now() >= self.wait_until
             && self.backlog.next(!self.is_stalled()).is_some()
     }
 
@@ -342,24 +444,47 @@ impl<L: Log, S: Store> Engine<L, S> {
     fn until_due(&mut self, wait: Duration) -> Duration {
         let now = self.now();
         let due = self.shards.active().filter_map(|shard| shard.next_due()).min();
+        let review = self.shards.active().any(|shard| shard.revision().is_some()).then_some(self.next_review_at);
+        let due = due.into_iter().chain(review).min();
         let until_due = due.map(|due| Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0)));
         // A due relaxation that may not be published yet is looked at again now and then, not all the time.
         until_due.map_or(wait, |until_due| wait.min(until_due.max(DUE_RETRY)))
     }
 
     fn compute(&mut self) -> Result<(), EngineError> {
-        if self.computed.is_some() || !self.leaving.is_empty() || self.abandoned || self.draining {
+        let is_busy = self.computed.is_some() || !self.leaving.is_empty() || self.abandoned || self.draining;
+        if is_busy || self.now() < self.wait_until {
             return Ok(());
         }
+        self.drafting.clear();
+        match catch_unwind(AssertUnwindSafe(|| self.draft())) {
+            Ok(computed) => {
+                let records = std::mem::take(&mut self.drafting);
+                self.computed = computed?.map(|computed| Computed { records, ..computed });
+            }
+            // No record is to blame.
+            Err(panic) if self.drafting.is_empty() => resume_unwind(panic),
+            Err(_) => {
+                self.observer.epoch_panicked(self.drafting.len());
+                self.caution.failed(&self.drafting);
+                self.abandoned = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn draft(&mut self) -> Result<Option<Computed>, EngineError> {
         let now = self.now();
         if self.stalled_until.is_some_and(|until| now >= until) {
             self.stalled_until = None;
         }
         let mut draft = Draft::default();
         self.take_records(now, &mut draft);
+        self.review(now, &mut draft)?;
+        self.tell_others(now, &mut draft);
         let due = self.due_shards(now);
-        if draft.next_offsets.is_empty() && due.is_empty() {
-            return Ok(());
+        if draft.is_empty() && !draft.reviewed && due.is_empty() {
+            return Ok(None);
         }
         let operations = std::mem::take(&mut draft.operations);
         let mut active: BTreeMap<ShardNumber, &mut Shard<S::Shard>> =
@@ -378,33 +503,48 @@ impl<L: Log, S: Store> Engine<L, S> {
         let number = EpochNumber(self.last_epoch.0 + 1);
         self.last_epoch = number;
         // An epoch without outputs or offsets changed nothing: a relaxation was due and is no longer.
-        if !draft.is_empty() {
-            self.computed = Some(draft.finish(number));
-        }
-        Ok(())
+        Ok((!draft.is_empty()).then(|| draft.finish(number)))
     }
 
     fn take_records(&mut self, now: Millis, draft: &mut Draft) {
+        let records_max = if self.caution.is_due() { 1 } else { self.settings.epoch_records_max };
         let (mut records, mut bytes) = (0, 0);
-        while records < self.settings.epoch_records_max && bytes < self.settings.epoch_bytes_max {
+        while records < records_max && bytes < self.settings.epoch_bytes_max {
             let Some(record) = self.backlog.next(self.stalled_until.is_none()) else { break };
-            let topic = record.source.topic;
+            let (source, place) = (record.source, (record.source, record.offset));
+            let topic = source.topic;
             let name = self.settings.topic_names.get(&topic).map_or("", String::as_str);
-            let taken = match intake::take(&self.decoder, &self.vocabulary, name, now, record) {
+            self.drafting.push(place);
+            let taken = if let Some(verdict) = self.caution.verdict(place) {
+                Ok(intake::give_up(name, record, verdict))
+            } else {
+                assert!(!is_poisoned(record, self.settings.poison.as_deref()), "a test has poisoned this record");
+                intake::take(&self.decoder, &self.vocabulary, name, now, record)
+            };
+            let taken = match taken {
                 Ok(taken) => taken,
-                Err(stalled) => {
+                Err(Stalled::Registry(reason)) => {
                     self.registry_stalled = true;
-                    self.observer.registry_stalled(&stalled.0);
+                    self.observer.registry_stalled(&reason);
                     self.stalled_until = Some(Millis(now.0 + REGISTRY_RETRY_MILLIS));
+                    continue;
+                }
+                Err(Stalled::Ahead(reason)) => {
+                    self.observer.partition_ahead(source, &reason);
+                    self.ahead.insert(source, reason);
+                    self.backlog.drop_partitions(&[source]);
                     continue;
                 }
             };
             records += 1;
             bytes += bytes_of(record);
-            draft.next_offsets.insert(record.source, record.offset.next());
-            let (count, earliest) = draft.facts.taken.entry(record.source).or_insert((0, record.timestamp));
+            draft.next_offsets.insert(source, record.offset.next());
+            let (count, earliest) = draft.facts.taken.entry(source).or_insert((0, record.timestamp));
             *count += 1;
             *earliest = record.timestamp.min(*earliest);
+            if let Some(policy) = taken.policy {
+                self.others.saw(policy, record.timestamp);
+            }
             if topic != InputTopic::Graph {
                 draft.facts.events += 1;
                 self.registry_answered();
@@ -421,6 +561,31 @@ impl<L: Log, S: Store> Engine<L, S> {
         }
     }
 
+    /// Takes up a changed policy, some nodes at a time.
+    fn review(&mut self, now: Millis, draft: &mut Draft) -> Result<(), EngineError> {
+        let revising = self.shards.active().filter(|shard| shard.revision().is_some()).count();
+        if revising == 0 || now < self.next_review_at {
+            return Ok(());
+        }
+        let origin = Arc::new(Origin { timestamp: now, traceparent: None });
+        let mut reviewed = 0;
+        for shard in self.shards.active() {
+            reviewed += shard.review(REVIEWED_MAX.div_ceil(revising), &origin, &mut draft.operations)?;
+        }
+        let pause = Duration::from_secs_f64(reviewed as f64 / f64::from(self.settings.review_rate.max(1)));
+        self.next_review_at = now + pause.max(Duration::from_millis(1));
+        draft.reviewed = true;
+        Ok(())
+    }
+
+    /// Tells the owners of the other shards which policy is run here.
+    fn tell_others(&mut self, now: Millis, draft: &mut Draft) {
+        let ours: BTreeSet<ShardNumber> = self.shards.numbers().into_iter().collect();
+        if !ours.is_empty() && ours.len() < self.settings.shards.get() as usize && self.others.is_time_to_tell(now) {
+            draft.tell(&self.vocabulary, self.settings.shards.shards().filter(|shard| !ours.contains(shard)));
+        }
+    }
+
     fn registry_answered(&mut self) {
         if self.registry_stalled {
             self.registry_stalled = false;
@@ -428,8 +593,16 @@ impl<L: Log, S: Store> Engine<L, S> {
         }
     }
 
-    /// The shards that may relax now, and have something that is due: not those for which messages wait.
+    fn policies_differ(&self) -> bool {
+        !self.ahead.is_empty() || self.others.differ(self.now())
+    }
+
+    /// The shards that may relax now, and have something that is due: not those for which messages wait, and none while
+    /// instances disagree about the policy.
     fn due_shards(&mut self, now: Millis) -> BTreeSet<ShardNumber> {
+        if self.policies_differ() {
+            return BTreeSet::new();
+        }
         let (log, backlog) = (&self.log, &self.backlog);
         self.shards
             .active()
@@ -461,16 +634,30 @@ impl<L: Log, S: Store> Engine<L, S> {
         let Some(computed) = self.in_flight.take_if(|computed| computed.prepared.number == epoch) else {
             return Ok(());
         };
+        self.failures = 0;
+        self.caution.passed(computed.next_offsets.iter().copied());
         let next_offsets: BTreeMap<ShardNumber, Offset> = changelog.iter().copied().collect();
+        let true_at = self.now();
         let mut settled = Vec::with_capacity(computed.writes.len());
         let mut changes = Vec::with_capacity(computed.writes.len());
         for write in computed.writes {
+            // One that was taken away and given back meanwhile is being restored, from rows that may be older: it reads
+            // these changes in its changelog (T2).
+            if self.shards.active_shard(write.shard).is_none() {
+                continue;
+            }
             settled.push((write.shard, write.sequence));
             if let Some(next_offset) = next_offsets.get(&write.shard) {
-                changes.push(ShardChanges { shard: write.shard, changes: write.changes, next_offset: *next_offset });
+                let (shard, changes_of_it) = (write.shard, write.changes);
+                changes.push(ShardChanges { shard, changes: changes_of_it, next_offset: *next_offset, true_at });
             }
         }
         self.store.write(changes)?;
+        if true_at >= self.confirm_at {
+            // The commit has proved that every shard is still ours.
+            self.confirm_at = true_at + CONFIRM_EVERY;
+            self.store.confirm(&self.shards.active_numbers(), true_at)?;
+        }
         for (number, sequence) in settled {
             if let Some(shard) = self.shards.active_shard(number) {
                 shard.settle(sequence, self.settings.cached_nodes_max);
@@ -481,9 +668,15 @@ impl<L: Log, S: Store> Engine<L, S> {
     }
 
     fn failed(&mut self, epoch: EpochNumber, error: &CommitError) {
-        if self.in_flight.take_if(|computed| computed.prepared.number == epoch).is_some() {
+        if let Some(computed) = self.in_flight.take_if(|computed| computed.prepared.number == epoch) {
             self.observer.epoch_failed(epoch, error);
             self.abandoned = true;
+            if matches!(error, CommitError::TooLarge(_)) {
+                self.caution.failed(&computed.records);
+            }
+            let wait = BACK_OFF.get(self.failures.min(BACK_OFF.len() - 1)).copied().unwrap_or_default();
+            self.failures += 1;
+            self.wait_until = self.now() + wait;
         }
     }
 
@@ -503,6 +696,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         for partition in &self.assigned {
             let is_paused = self.paused.contains(partition);
             let flows = match partition.shard() {
+                Some(_) if self.ahead.contains_key(partition) => false,
                 // They may take as much room again as the inputs, so that they never wait for these.
                 Some(shard) => !restoring.contains(&shard) && self.backlog.bytes() < 2 * self.room(is_paused),
                 None => hold.is_none(),
@@ -589,6 +783,8 @@ impl<L: Log, S: Store> Engine<L, S> {
             undelivered: self.assigned.iter().map(|partition| (*partition, self.log.undelivered(*partition))).collect(),
             counters,
             store_bytes: self.store.bytes(),
+            to_be_reviewed: self.shards.active().map(|shard| shard.to_be_reviewed()).sum(),
+            policies_differ: self.policies_differ(),
         };
         self.observer.progress(&progress);
     }
@@ -607,9 +803,17 @@ impl<L: Log, S: Store> Engine<L, S> {
                 None => format!("shard {shard} to be restored"),
             });
         }
+        waiting_for
+            .extend(self.ahead.values().map(|reason| format!("the same policy and version everywhere: {reason}")));
         if self.is_stalled() {
             waiting_for.push("the schema registry to answer".to_owned());
         }
         waiting_for
     }
+}
+
+/// Whether a test wants this record to make the engine panic.
+fn is_poisoned(record: &Record, poison: Option<&[u8]>) -> bool {
+    let (Some(value), Some(poison)) = (&record.value, poison) else { return false };
+    !poison.is_empty() && value.windows(poison.len()).any(|bytes| bytes == poison)
 }

@@ -24,6 +24,10 @@ const GRAPH_RECORD_BYTES: usize = 512 * 1024;
 pub struct Computed {
     /// What goes to the log.
     pub prepared: PreparedEpoch,
+    /// Where to read on in each partition that it took records from.
+    pub next_offsets: Vec<(InputPartition, Offset)>,
+    /// The records that it took.
+    pub records: Vec<(InputPartition, Offset)>,
     /// What goes to the store once the log has it.
     pub writes: Vec<ShardWrite>,
     /// What happened, for whoever watches.
@@ -101,6 +105,8 @@ pub struct Draft {
     pub outputs: Vec<Output>,
     /// What goes to the store.
     pub writes: Vec<ShardWrite>,
+    /// Nodes were reviewed: rows may change although no record was taken.
+    pub reviewed: bool,
     /// What happened.
     pub facts: Facts,
 }
@@ -124,6 +130,11 @@ impl Draft {
         }
         let topic = OutputTopic::Graph(shard);
         self.outputs.push(Output { topic, key: None, value: Some(value), headers: Vec::new() });
+    }
+
+    /// Tells the owners of other shards of our policy.
+    pub fn tell(&mut self, vocabulary: &Vocabulary, shards: impl Iterator<Item = ShardNumber>) {
+        shards.for_each(|shard| self.send_batch(vocabulary, shard, &[]));
     }
 
     /// Adds what a shard publishes and changes.
@@ -164,9 +175,9 @@ impl Draft {
     /// The epoch, to be committed.
     #[must_use]
     pub fn finish(self, number: EpochNumber) -> Computed {
-        let next_offsets = self.next_offsets.into_iter().collect();
-        let prepared = PreparedEpoch { number, next_offsets, outputs: self.outputs };
-        Computed { prepared, writes: self.writes, facts: self.facts }
+        let next_offsets: Vec<(InputPartition, Offset)> = self.next_offsets.into_iter().collect();
+        let prepared = PreparedEpoch { number, next_offsets: next_offsets.clone(), outputs: self.outputs };
+        Computed { prepared, next_offsets, records: Vec::new(), writes: self.writes, facts: self.facts }
     }
 }
 

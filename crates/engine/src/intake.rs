@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use quell_domain::{Judged, LinkEvent, Millis, Policy, Refusal, RefusalCode, judge_ack, judge_choice, judge_link};
-use quell_graph::{Addressed, LinkRegister, Operation, Origin, Vocabulary, authority, read_operations};
+use quell_graph::{Addressed, BatchError, LinkRegister, Operation, Origin, Vocabulary, authority, read_operations};
 use quell_wire::{DecodeError, Decoder, dead_letter};
 
+use crate::caution::Verdict;
 use crate::log::{Header, InputTopic, Output, OutputTopic, Record};
 
 /// The W3C Trace Context header that is carried from an event to what it causes.
 pub const TRACEPARENT: &str = "traceparent";
+
+/// A version of today has 55 bytes.
+const TRACEPARENT_BYTES_MAX: usize = 128;
 
 /// What became of a record, as `quell_events_total` counts it. A shard's verdict on an acknowledgement comes later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,17 +50,26 @@ pub struct Taken {
     pub dead_letter: Option<(RefusalCode, Output)>,
     /// What became of it; none for a graph message, and for an acknowledgement that a shard has yet to judge.
     pub outcome: Option<EventOutcome>,
+    /// The fingerprint of the policy under which another instance wrote it.
+    pub policy: Option<u64>,
 }
 
-/// The schema registry cannot be asked now: the record stays where it is, and so do those behind it.
+/// A record cannot be taken now: it stays where it is, and so do those behind it.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Stalled(pub String);
+pub enum Stalled {
+    /// The schema registry cannot be asked. Try all inputs again later.
+    #[error("{0}")]
+    Registry(String),
+    /// Another instance wrote it under a policy, or with a version, that this one does not know. The partition waits
+    /// until this instance is started again with the same.
+    #[error("{0}")]
+    Ahead(String),
+}
 
 /// Turns a record into operations.
 ///
 /// # Errors
-/// When its schema has to be asked for and the registry does not answer: try the same record again later.
+/// See [`Stalled`].
 pub fn take(
     decoder: &Decoder,
     vocabulary: &Vocabulary,
@@ -69,11 +82,14 @@ pub fn take(
     let origin = Arc::new(Origin { timestamp: record.timestamp, traceparent: traceparent(&record.headers) });
     let decoded = match record.source.topic {
         InputTopic::Graph => {
-            let operations = read_operations(vocabulary, value.unwrap_or_default());
-            return Ok(match operations {
-                Ok(operations) => Taken { operations, ..Taken::default() },
-                Err(corrupt) => refused(record, topic_name, &malformed(corrupt.to_string())),
-            });
+            return match read_operations(vocabulary, value.unwrap_or_default()) {
+                Ok(batch) => {
+                    let policy = Some(batch.policy);
+                    Ok(Taken { operations: batch.operations, policy, ..Taken::default() })
+                }
+                Err(BatchError::Corrupt(corrupt)) => Ok(refused(record, topic_name, &malformed(corrupt.to_string()))),
+                Err(ahead) => Err(Stalled::Ahead(ahead.to_string())),
+            };
         }
         InputTopic::Choices => decoder.choice(value).map(|raw| choice(policy, now, &raw, &origin)),
         InputTopic::Links => decoder.link(value).map(|raw| {
@@ -92,7 +108,7 @@ pub fn take(
     match decoded {
         Ok(judged) => Ok(judged.with_dead_letter(record, topic_name)),
         Err(DecodeError::Malformed(message)) => Ok(refused(record, topic_name, &malformed(message))),
-        Err(stalled) => Err(Stalled(stalled.to_string())),
+        Err(stalled) => Err(Stalled::Registry(stalled.to_string())),
     }
 }
 
@@ -116,7 +132,7 @@ fn link_operation(link: LinkEvent, origin: &Arc<Origin>) -> Addressed {
 }
 
 fn accepted(operations: Vec<Addressed>) -> Taken {
-    Taken { operations, dead_letter: None, outcome: Some(EventOutcome::Accepted) }
+    Taken { operations, outcome: Some(EventOutcome::Accepted), ..Taken::default() }
 }
 
 fn malformed(message: String) -> Refusal {
@@ -128,6 +144,23 @@ fn refused(record: &Record, topic_name: &str, refusal: &Refusal) -> Taken {
         operations: Vec::new(),
         dead_letter: Some((refusal.code, dead_letter_of(record, topic_name, refusal))),
         outcome: Some(EventOutcome::Refused),
+        policy: None,
+    }
+}
+
+/// A record that the engine cannot deal with becomes a dead letter: as it is, or, if even that is too large to be
+/// written, without its bytes.
+pub fn give_up(topic_name: &str, record: &Record, verdict: Verdict) -> Taken {
+    match verdict {
+        Verdict::DeadLetter => {
+            let message = "the engine failed whenever it took this record; its log says how".to_owned();
+            refused(record, topic_name, &Refusal { code: RefusalCode::Internal, message })
+        }
+        Verdict::Pointer => {
+            let message = "too large to be written again: the record is at its source only".to_owned();
+            let pointer = Record { value: None, key: None, headers: Vec::new(), ..record.clone() };
+            refused(&pointer, topic_name, &Refusal { code: RefusalCode::Internal, message })
+        }
     }
 }
 
@@ -179,7 +212,19 @@ fn dead_letter_of(record: &Record, topic_name: &str, refusal: &Refusal) -> Outpu
     }
 }
 
+/// The record's trace context, if it has a valid one: anything else would be carried to whoever reads suppressions.
 fn traceparent(headers: &[Header]) -> Option<Box<str>> {
     let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(TRACEPARENT))?;
-    std::str::from_utf8(value.as_deref()?).ok().map(Into::into)
+    std::str::from_utf8(value.as_deref()?).ok().filter(|value| is_traceparent(value)).map(Into::into)
+}
+
+/// `version-trace-parent-flags`, in lower-case hex (W3C Trace Context, 3.2). A later version may have more after it.
+fn is_traceparent(value: &str) -> bool {
+    const LENGTHS: [usize; 4] = [2, 32, 16, 2];
+    let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let parts: Vec<&str> = value.split('-').collect();
+    let fit = parts.iter().zip(LENGTHS).filter(|(part, length)| part.len() == *length && is_hex(part)).count();
+    fit == LENGTHS.len()
+        && value.len() <= TRACEPARENT_BYTES_MAX
+        && (parts.len() == LENGTHS.len() || !value.starts_with("00"))
 }

@@ -18,6 +18,8 @@ pub mod observer;
 pub mod store;
 
 mod backlog;
+mod caution;
+mod others;
 mod shard_life;
 mod supersteps;
 

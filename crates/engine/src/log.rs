@@ -205,6 +205,9 @@ pub enum CommitError {
     /// The transaction was aborted for a passing reason. Go on.
     #[error("aborted: {0}")]
     Aborted(String),
+    /// A record is larger than the broker takes. Go on, but with something else.
+    #[error("a record is too large for its topic: {0}")]
+    TooLarge(String),
     /// Nobody knows whether it committed; a new producer of the same name has settled it by now. Go on.
     #[error("outcome unknown: {0}")]
     Ambiguous(String),

@@ -26,6 +26,10 @@ pub struct Progress {
     pub counters: Vec<Counters>,
     /// Bytes on disk.
     pub store_bytes: u64,
+    /// Identifiers that have yet to be reviewed under a changed policy.
+    pub to_be_reviewed: u64,
+    /// Another instance runs another policy.
+    pub policies_differ: bool,
 }
 
 /// Why the inputs are not read for now.
@@ -53,10 +57,16 @@ pub trait Observer: Send {
     fn shard_restored(&mut self, shard: ShardNumber, read: u64);
     /// What is stored of a shard is older than what its changelog still has; it begins anew.
     fn changelog_truncated(&mut self, shard: ShardNumber);
+    /// What is stored of a shard is so old that its changelog may have forgotten deletions since; it begins anew.
+    fn shard_stale(&mut self, shard: ShardNumber);
     /// An epoch is in the log and in the store.
     fn epoch_committed(&mut self, epoch: EpochNumber, facts: &Facts, now: Millis);
     /// An epoch was thrown away.
     fn epoch_failed(&mut self, epoch: EpochNumber, error: &CommitError);
+    /// An epoch of so many records panicked and was thrown away; they are read again, one by one.
+    fn epoch_panicked(&mut self, records: usize);
+    /// A partition of the graph topic waits until this instance knows what another one wrote there.
+    fn partition_ahead(&mut self, partition: InputPartition, reason: &str);
     /// The inputs are paused, or for another reason than before.
     fn inputs_held(&mut self, why: Hold);
     /// The schema registry does not answer, and inputs wait for it. Called with every try.

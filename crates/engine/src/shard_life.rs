@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quell_domain::ShardNumber;
+use quell_domain::{Millis, ShardNumber};
 use quell_graph::{Rows, Shard};
 
 use crate::log::Offset;
@@ -14,6 +14,10 @@ pub struct Restoring<R> {
     pub rows: R,
     /// The changelog is contained up to here.
     pub next_offset: Offset,
+    /// When the rows were last all that the changelog said; until all of it is read, they are of that time.
+    pub true_at: Millis,
+    /// When the restore began: of that time they will be.
+    pub began_at: Millis,
     /// How many records have been read, and about how many are to come.
     pub read: u64,
     /// See `read`.
@@ -98,6 +102,13 @@ impl<R: Rows> Shards<R> {
             Some(Life::Active(shard)) => Some(shard),
             _ => None,
         }
+    }
+
+    /// The numbers of the shards that compute.
+    #[must_use]
+    pub fn active_numbers(&self) -> Vec<ShardNumber> {
+        let active = self.0.iter().filter(|(_, life)| matches!(life, Life::Active(_)));
+        active.map(|(number, _)| *number).collect()
     }
 
     /// Those that are being restored, with about how many records are to come.

@@ -3,7 +3,7 @@
 //! The store takes nothing that Kafka has not committed, and each shard's rows and the place in its changelog up to
 //! which they are true are written together. So a crash at any moment leaves rows that some committed epoch left.
 
-use quell_domain::ShardNumber;
+use quell_domain::{Millis, ShardNumber};
 use quell_graph::{Change, Rows};
 
 use crate::log::Offset;
@@ -17,12 +17,32 @@ pub struct ShardChanges {
     pub changes: Vec<Change>,
     /// The changelog is contained up to here.
     pub next_offset: Offset,
+    /// When that was all that the changelog said. A changelog forgets deletions after a while, so rows that are too old
+    /// cannot be brought up to date any more.
+    pub true_at: Millis,
 }
 
-/// The store cannot be read or written; an operator must act (a full disk, a broken one).
+/// A shard as it is stored.
+#[derive(Debug)]
+pub struct Opened<R> {
+    /// Its committed rows.
+    pub rows: R,
+    /// Where its changelog goes on: [`Offset::START`] for a new one.
+    pub next_offset: Offset,
+    /// See [`ShardChanges::true_at`].
+    pub true_at: Millis,
+}
+
+/// The store cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the store failed: {0}")]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// What is on the disk is not what was written. Throw it away, and restore from the changelog.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// An operator must act: a full disk, a broken one.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
 
 /// Where shards' rows are kept. A shard's rows are read through [`Store::Shard`], which stays valid until the shard is
 /// closed or wiped.
@@ -30,18 +50,23 @@ pub trait Store {
     /// A shard's committed rows.
     type Shard: Rows + Send + Sync + 'static;
 
-    /// Opens a shard, making it where there is none. Returns its rows and where its changelog goes on:
-    /// [`Offset::START`] for a new one.
+    /// Opens a shard, making it where there is none.
     ///
     /// # Errors
     /// When the store fails.
-    fn open_shard(&mut self, shard: ShardNumber) -> Result<(Self::Shard, Offset), StoreError>;
+    fn open_shard(&mut self, shard: ShardNumber) -> Result<Opened<Self::Shard>, StoreError>;
 
     /// Writes changes and offsets of all the shards at once, or nothing.
     ///
     /// # Errors
     /// When the store fails.
     fn write(&mut self, changes: Vec<ShardChanges>) -> Result<(), StoreError>;
+
+    /// Notes that what is stored of these shards is all that their changelogs say now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn confirm(&mut self, shards: &[ShardNumber], now: Millis) -> Result<(), StoreError>;
 
     /// Throws a shard's rows away; it is then as new.
     ///

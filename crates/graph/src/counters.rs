@@ -12,6 +12,10 @@ pub struct Counters {
     pub hubs: BTreeMap<String, u64>,
     /// Identifiers whose last suppression has not been acknowledged, by downstream.
     pub unacknowledged: BTreeMap<String, u64>,
+    /// Identifiers, by type.
+    pub identifiers: BTreeMap<String, u64>,
+    /// Identifiers at which there is a choice, by right.
+    pub choices: BTreeMap<String, u64>,
     /// Identifiers with a relaxation that waits.
     pub held: u64,
 }
@@ -20,6 +24,16 @@ impl Counters {
     /// Counts a hub that came (or went).
     pub(crate) fn hub(&mut self, identifier_type: &str, came: bool) {
         change(&mut self.hubs, identifier_type, came);
+    }
+
+    /// Counts an identifier that is new.
+    pub(crate) fn identifier(&mut self, identifier_type: &str) {
+        change(&mut self.identifiers, identifier_type, true);
+    }
+
+    /// Counts a right of which there is a first choice at an identifier.
+    pub(crate) fn choice(&mut self, right: &str) {
+        change(&mut self.choices, right, true);
     }
 
     /// Counts a node's deliveries out (`present = false`) or in, by the downstreams' names.
@@ -42,7 +56,7 @@ impl Counters {
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        for counts in [&self.hubs, &self.unacknowledged] {
+        for counts in [&self.hubs, &self.unacknowledged, &self.identifiers, &self.choices] {
             writer.count(counts.len());
             for (name, count) in counts {
                 writer.bytes(name.as_bytes());
@@ -58,9 +72,11 @@ impl Counters {
     /// # Errors
     /// When the bytes are none that [`Counters::write`] wrote.
     pub fn read(bytes: &[u8]) -> Result<Self, Corrupt> {
-        let mut reader = Reader(bytes);
+        let mut reader = Reader::new(bytes);
         let mut counters = Self::default();
-        for counts in [&mut counters.hubs, &mut counters.unacknowledged] {
+        for counts in
+            [&mut counters.hubs, &mut counters.unacknowledged, &mut counters.identifiers, &mut counters.choices]
+        {
             for _ in 0..reader.count()? {
                 let name = reader.text()?.to_owned();
                 counts.insert(name, reader.number()?);

@@ -14,11 +14,27 @@ const MEMORY: u8 = 3;
 const HOLD: u8 = 4;
 /// The shard's counters.
 const COUNTERS: u8 = 5;
+/// The policy under which the shard's rows stand.
+const BASIS: u8 = 6;
+/// How far a changed policy has been taken up.
+const REVISION: u8 = 7;
 
 /// The key of a node's row.
 #[must_use]
 pub fn node(identifier: &Identifier) -> Vec<u8> {
     [&[NODE], identifier.as_bytes()].concat()
+}
+
+/// The keys of the nodes from one on, or of all: from, until.
+#[must_use]
+pub fn nodes_from(next_key: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    (next_key.max([NODE].as_slice()).to_vec(), vec![NODE + 1])
+}
+
+/// The identifier of a node's key.
+#[must_use]
+pub fn node_of(key: &[u8]) -> Option<Identifier> {
+    Identifier::from_bytes(key.strip_prefix(&[NODE])?).ok()
 }
 
 /// The key of an edge's row.
@@ -103,6 +119,18 @@ pub fn hold_of(key: &[u8]) -> Option<(Millis, Identifier)> {
 #[must_use]
 pub fn counters() -> Vec<u8> {
     vec![COUNTERS]
+}
+
+/// The key of the policy under which the shard's rows stand.
+#[must_use]
+pub fn basis() -> Vec<u8> {
+    vec![BASIS]
+}
+
+/// The key of how far a changed policy has been taken up.
+#[must_use]
+pub fn revision() -> Vec<u8> {
+    vec![REVISION]
 }
 
 const RANK_BYTES: usize = 8;

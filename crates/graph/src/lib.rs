@@ -12,6 +12,7 @@
 //! taken away ([`Generation`]), and cut off where it would merge strangers (hubs). `docs/design.md` tells why it ends
 //! in the same state whatever the order of the events.
 
+mod basis;
 mod claim;
 mod counters;
 mod edge;
@@ -25,14 +26,16 @@ mod node;
 mod overlay;
 mod own;
 mod publish;
+mod revision;
 mod rows;
 mod shard;
 mod turn;
 
+pub use basis::{Bases, Basis, BasisError, Changes, FORMAT, NewerFormat, Retold};
 pub use claim::{Claim, Contribution};
 pub use counters::Counters;
 pub use edge::{Edge, LinkRegister};
-pub use encoding::{Corrupt, Vocabulary, read_operations, write_operations};
+pub use encoding::{Batch, BatchError, Corrupt, Vocabulary, read_operations, write_operations};
 pub use generation::{Generation, RetractionCause};
 pub use look::Look;
 pub use message::{Addressed, Message, Operation, Origin, authority};
@@ -40,5 +43,6 @@ pub use node::{Delivery, Effective, Hold, Node, Published};
 pub use overlay::Sequence;
 pub use own::OwnChoice;
 pub use publish::{Direction, Pace, StatedRight, Statement};
+pub use revision::Revision;
 pub use rows::{Change, ReadError, Row, Rows};
-pub use shard::{Acknowledged, Sealed, Shard};
+pub use shard::{Acknowledged, OpenError, Sealed, Shard, Undeclared};

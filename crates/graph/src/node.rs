@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quell_domain::{Choice, DownstreamNumber, Identifier, Millis, Names, Policy, Right};
+use quell_domain::{Calendar, Choice, DownstreamNumber, Identifier, Millis, Names, Policy, Right};
 
 use crate::claim::{Claim, Contribution};
 use crate::edge::Edges;
@@ -33,11 +33,14 @@ pub struct Published {
 impl Published {
     /// Whether a downstream could not tell the two apart. Not whether the choices are the same: event ids need not be
     /// unique, and whom else a choice names is not said.
-    pub(crate) fn reads_like(&self, other: &Self) -> bool {
-        let said = |choice: &Choice| (choice.action, choice.effective_at, choice.received_at);
+    pub(crate) fn reads_like(&self, other: &Self, calendar: &Calendar) -> bool {
+        let said = |choice: &Choice| (choice.action, choice.effective_at);
+        let due_at = |choice: &Choice| calendar.due_at(choice.received_at);
+        let (ours, theirs) = (&self.choice, &other.choice);
         self.inherited == other.inherited
-            && said(&self.choice) == said(&other.choice)
-            && self.choice.event_id == other.choice.event_id
+            && said(ours) == said(theirs)
+            && ours.event_id == theirs.event_id
+            && (ours.received_at == theirs.received_at || due_at(ours) == due_at(theirs))
     }
 }
 
@@ -82,22 +85,23 @@ pub struct Node {
     pub version: u64,
     /// By downstream, what it was sent. In the order of the downstreams.
     pub deliveries: Vec<Delivery>,
+    /// The number of the basis under which downstreams were last told of it; see [`crate::Bases`]. 0: nobody was.
+    pub told_under: u32,
     /// The generation in which `effective` was computed.
     pub generation: Generation,
     /// How many statements it has made to its neighbours.
     pub counter: u64,
     /// Whether it has more neighbours of some type than the policy allows.
     pub is_hub: bool,
-    /// Fingerprints of the choices that name it among too many others to list them; the last
-    /// [`Node::CROWDED_CHOICES_MAX`].
+    /// Fingerprints of the crowds (see [`Names::Many`]) that it was named with; the last [`Node::CROWDED_CHOICES_MAX`].
     pub crowded_choices: Vec<u64>,
     /// Its edges.
     pub edges: Edges,
 }
 
 impl Node {
-    /// How many choices of [`Names::Many`] a node remembers. They are rare; it is a bound, not a limit that is met.
-    pub const CROWDED_CHOICES_MAX: usize = 64;
+    /// How many different crowds a node remembers. They are rare; it is a bound, not a limit that is met.
+    pub const CROWDED_CHOICES_MAX: usize = 1_024;
 
     /// What this node says to its neighbours: a hub only what was chosen at it (nothing passes *through* a hub), any
     /// other all that holds.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quell_domain::{Action, Choice, DownstreamNumber, Identifier, Millis, Policy, Right, RightSet};
+use quell_domain::{Action, Choice, Downstream, DownstreamNumber, Identifier, Millis, Policy, Right, RightSet};
 
+use crate::basis::Retold;
 use crate::generation::RetractionCause;
 use crate::message::Origin;
 use crate::node::{Delivery, Hold, Node, Published};
@@ -67,14 +68,18 @@ pub(crate) struct Publication {
     pub changed: bool,
 }
 
-/// Brings what is published of a node up to what holds, as far as it may be. `moved` is why it may differ, with the
-/// input record behind it; none when only its time has come.
+/// Why what is published of a node may differ from what holds, and the input record behind it.
+pub(crate) type Moved = (RetractionCause, Arc<Origin>);
+
+/// Brings what is published of a node up to what holds, as far as it may be. `moved` is none when only its time has
+/// come. `retold` are the downstreams of which the policy has changed since it last told of the node.
 pub(crate) fn publish(
     policy: &Policy,
     pace: Pace,
     me: &Identifier,
     node: &mut Node,
-    moved: Option<(RetractionCause, &Arc<Origin>)>,
+    moved: Option<&Moved>,
+    retold: &[Retold],
 ) -> Publication {
     let mut publication = Publication::default();
     let rights: RightSet = node
@@ -83,10 +88,11 @@ pub(crate) fn publish(
         .map(|effective| effective.claim.right)
         .chain(node.published.iter().map(|published| published.right))
         .collect();
+    let before = published_rights(node);
     let (mut restated, mut relaxed) = (RightSet::EMPTY, RightSet::EMPTY);
     let mut origin = moved.map(|(_, origin)| Arc::clone(origin));
     for right in rights.iter() {
-        match consider(pace, me, node, right, moved) {
+        match consider(policy, pace, me, node, right, moved) {
             Verdict::AsPublished => continue,
             Verdict::Wait => {}
             Verdict::Restate => restated.insert(right),
@@ -100,8 +106,19 @@ pub(crate) fn publish(
         }
         publication.changed = true;
     }
-    if let Some(origin) = origin.filter(|_| !restated.is_empty()) {
-        publication.statements = state(policy, pace.now, me, node, restated, relaxed, &origin);
+    if let Some(origin) = origin.filter(|_| !restated.is_empty() || !retold.is_empty()) {
+        let now = published_rights(node);
+        let due = |number: DownstreamNumber, downstream: &Downstream, node: &Node| {
+            let Some(retold) = retold.iter().find(|retold| retold.downstream == number) else {
+                return !downstream.rights.intersection(restated).is_empty();
+            };
+            // What it takes now, against what it was told.
+            let was_told = node.deliveries.iter().any(|delivery| delivery.downstream == number);
+            let told = retold.told.filter(|_| was_told).unwrap_or(RightSet::EMPTY);
+            let says = now.intersection(downstream.rights);
+            says != before.intersection(told) || !says.intersection(restated).is_empty()
+        };
+        publication.statements = state(policy, pace.now, me, node, due, relaxed, &origin);
     }
     publication
 }
@@ -119,11 +136,12 @@ enum Verdict {
 
 /// Decides about one right, and changes `published` and `holds` by it.
 fn consider(
+    policy: &Policy,
     pace: Pace,
     me: &Identifier,
     node: &mut Node,
     right: Right,
-    moved: Option<(RetractionCause, &Arc<Origin>)>,
+    moved: Option<&Moved>,
 ) -> Verdict {
     let next = node.effective(right).map(|effective| Published {
         right,
@@ -141,7 +159,7 @@ fn consider(
             None => {
                 let Some((cause, origin)) = moved else { return Verdict::AsPublished };
                 let until = pace.now + pace.relax_after;
-                Hold { right, until, cause, origin: Arc::clone(origin) }
+                Hold { right, until, cause: *cause, origin: Arc::clone(origin) }
             }
         };
         if hold.until > pace.now || !pace.may_relax {
@@ -162,7 +180,7 @@ fn consider(
     }
     let same = match (published, &next) {
         (None, None) => true,
-        (Some(published), Some(next)) => published.reads_like(next),
+        (Some(published), Some(next)) => published.reads_like(next, policy.calendar()),
         _ => false,
     };
     if same {
@@ -178,13 +196,17 @@ fn replace(node: &mut Node, right: Right, next: Option<Published>) {
     node.published.sort_by_key(|published| published.right);
 }
 
-/// One suppression for each downstream that takes any of the restated rights, with its whole state.
+fn published_rights(node: &Node) -> RightSet {
+    node.published.iter().map(|published| published.right).collect()
+}
+
+/// One suppression for each downstream to which one is due, with its whole state.
 fn state(
     policy: &Policy,
     now: Millis,
     me: &Identifier,
     node: &mut Node,
-    restated: RightSet,
+    due: impl Fn(DownstreamNumber, &Downstream, &Node) -> bool,
     relaxed: RightSet,
     origin: &Arc<Origin>,
 ) -> Vec<Statement> {
@@ -192,7 +214,7 @@ fn state(
     let version = node.version + 1;
     let mut statements = Vec::new();
     for (number, downstream) in (0..).map(DownstreamNumber).zip(policy.downstreams()) {
-        if !downstream.takes(own_type) || downstream.rights.intersection(restated).is_empty() {
+        if !downstream.takes(own_type) || !due(number, downstream, node) {
             continue;
         }
         let taken = node.published.iter().filter(|published| downstream.rights.contains(published.right));

@@ -8,10 +8,16 @@ pub type Change = (Vec<u8>, Option<Vec<u8>>);
 /// A row: key and value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
-/// The rows cannot be read; nothing can be computed until an operator has acted.
+/// The rows cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot read from the store: {0}")]
-pub struct ReadError(pub String);
+pub enum ReadError {
+    /// What is stored is not what was written. Throw it away, and restore from the changelog.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// An operator must act: a broken disk.
+    #[error("cannot read from the store: {0}")]
+    Failed(String),
+}
 
 impl ReadError {
     pub(crate) fn corrupt() -> Self {
@@ -21,7 +27,7 @@ impl ReadError {
 
 impl From<Corrupt> for ReadError {
     fn from(corrupt: Corrupt) -> Self {
-        Self(corrupt.to_string())
+        Self::Damaged(corrupt.to_string())
     }
 }
 

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use quell_domain::{AckOutcome, Acknowledgement, Identifier, Millis, ShardNumber};
+use quell_domain::{AckOutcome, Acknowledgement, Identifier, Millis, RightSet, ShardNumber};
 
+use crate::basis::{Bases, BasisError, Changes, NewerFormat, Retold};
 use crate::counters::Counters;
 use crate::encoding::{Vocabulary, read_node, write_node};
 use crate::generation::RetractionCause;
 use crate::keys;
 use crate::message::{Addressed, Operation, Origin};
-use crate::node::Node;
+use crate::node::{Delivery, Node};
 use crate::overlay::{Overlay, Sequence};
-use crate::publish::{Pace, Statement, publish};
+use crate::publish::{Moved, Pace, Statement, publish};
+use crate::revision::Revision;
 use crate::rows::{Change, ReadError, Rows};
 use crate::turn::{Effects, Turn};
 
@@ -26,15 +28,52 @@ struct Entry {
     /// The epoch that changed it last; it may be dropped once that one is in the store. 0: none.
     changed_in: Sequence,
     /// Why and by which record its published state may be out of date, in this epoch.
-    moved: Option<(RetractionCause, Arc<Origin>)>,
+    moved: Option<Moved>,
+    /// There is a row of it.
+    is_stored: bool,
+    /// The rights of its own choices that are counted.
+    counted: RightSet,
     /// The time under which it stands in the index of waiting relaxations.
     held_until: Option<Millis>,
 }
 
 impl Entry {
-    fn new(node: Node) -> Self {
+    fn new(node: Node, is_stored: bool) -> Self {
         let held_until = first_hold(&node);
-        Self { node, changed_in: 0, moved: None, held_until }
+        let counted = node.own.iter().map(|own| own.right).collect();
+        Self { node, changed_in: 0, moved: None, is_stored, counted, held_until }
+    }
+}
+
+/// What is stored, and what the policy does not declare any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undeclared {
+    /// `identifier_types.<name>` or `rights.<name>`.
+    pub key: String,
+    /// How many identifiers of the type, or with a choice about the right, there are in this shard.
+    pub count: u64,
+}
+
+/// Why a shard cannot be computed on. An operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A later version wrote it.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
+    /// The policy no longer declares what is in use.
+    #[error("the policy does not declare what is in use")]
+    Undeclared(Vec<Undeclared>),
+}
+
+impl From<BasisError> for OpenError {
+    fn from(error: BasisError) -> Self {
+        match error {
+            BasisError::Newer(newer) => newer.into(),
+            BasisError::Corrupt(corrupt) => ReadError::from(corrupt).into(),
+        }
     }
 }
 
@@ -76,16 +115,27 @@ pub struct Shard<R> {
     stored_counters: Counters,
     /// No relaxation is due before.
     next_due: Option<Millis>,
+    /// Under which policies the rows stand.
+    bases: Bases,
+    /// They differ from what is stored.
+    bases_are_due: bool,
+    /// What the policy changes of the older ones, by number.
+    changes: Vec<(u32, Changes)>,
+    /// There are older ones, and the policy is being taken up.
+    revision: Option<Revision>,
+    /// It is over with this epoch.
+    all_reviewed: bool,
 }
 
 impl<R: Rows> Shard<R> {
     /// The shard with these committed rows.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn new(number: ShardNumber, vocabulary: Arc<Vocabulary>, committed: R) -> Result<Self, ReadError> {
+    /// See [`OpenError`].
+    pub fn new(number: ShardNumber, vocabulary: Arc<Vocabulary>, committed: R) -> Result<Self, OpenError> {
         let mut shard = Self {
             number,
+            bases: Bases::new(vocabulary.policy()),
             vocabulary,
             nodes: HashMap::new(),
             touched: Vec::new(),
@@ -93,9 +143,87 @@ impl<R: Rows> Shard<R> {
             counters: Counters::default(),
             stored_counters: Counters::default(),
             next_due: None,
+            bases_are_due: false,
+            changes: Vec::new(),
+            revision: None,
+            all_reviewed: false,
         };
         shard.reload()?;
-        Ok(shard)
+        let undeclared = shard.undeclared();
+        if undeclared.is_empty() { Ok(shard) } else { Err(OpenError::Undeclared(undeclared)) }
+    }
+
+    fn undeclared(&self) -> Vec<Undeclared> {
+        let policy = self.vocabulary.policy();
+        let declares_type = |name: &String| policy.identifier_types().iter().any(|known| known.name == *name);
+        let types = self.counters.identifiers.iter().filter(|(name, _)| !declares_type(name));
+        let rights = self.counters.choices.iter().filter(|(name, _)| policy.right(name).is_none());
+        let types = types.map(|(name, count)| (format!("identifier_types.{name}"), count));
+        let rights = rights.map(|(name, count)| (format!("rights.{name}"), count));
+        types.chain(rights).map(|(key, count)| Undeclared { key, count: *count }).collect()
+    }
+
+    /// The policy that is being taken up, if it is another one than the rows'.
+    #[must_use]
+    pub fn revision(&self) -> Option<&Revision> {
+        self.revision.as_ref()
+    }
+
+    /// How many nodes have yet to be reviewed, about.
+    #[must_use]
+    pub fn to_be_reviewed(&self) -> u64 {
+        let all: u64 = self.counters.identifiers.values().sum();
+        self.revision.as_ref().map_or(0, |revision| all.saturating_sub(revision.reviewed))
+    }
+
+    /// Reviews up to so many nodes that were stored under another policy; how many. What that makes them say is added to
+    /// `out`. When all have been reviewed, the revision is over.
+    ///
+    /// # Errors
+    /// When the store cannot be read: the epoch must be discarded.
+    pub fn review(&mut self, limit: usize, origin: &Arc<Origin>, out: &mut Vec<Addressed>) -> Result<usize, ReadError> {
+        let Some(mut revision) = self.revision.take() else { return Ok(0) };
+        let (from, until) = keys::nodes_from(&revision.next_key);
+        let stored = self.rows.committed().scan(&from, &until, limit)?;
+        let identifiers: Vec<Identifier> = stored.iter().filter_map(|(key, _)| keys::node_of(key)).collect();
+        self.prefetch(identifiers.iter())?;
+        let rejoined = self.changes.iter().fold(RightSet::EMPTY, |all, (_, changes)| all.union(changes.rejoined));
+        for identifier in &identifiers {
+            self.turn(identifier, origin, out, |turn| turn.review(rejoined))?;
+            let is_told_otherwise =
+                self.nodes.get(identifier).is_some_and(|entry| !self.retold(&entry.node).is_empty());
+            if is_told_otherwise {
+                self.touch(identifier);
+                if let Some(entry) = self.nodes.get_mut(identifier) {
+                    entry.moved.get_or_insert_with(|| (RetractionCause::Policy, Arc::clone(origin)));
+                }
+            }
+        }
+        if let Some((last, _)) = stored.last().filter(|_| stored.len() == limit) {
+            revision.next_key = [last.as_slice(), &[0]].concat();
+            revision.reviewed += stored.len() as u64;
+            self.rows.put(keys::revision(), Some(revision.write(self.bases.current())));
+            self.revision = Some(revision);
+        } else {
+            self.all_reviewed = true;
+        }
+        Ok(stored.len())
+    }
+
+    fn end_revision(&mut self) {
+        self.rows.put(keys::revision(), None);
+        self.bases.settle();
+        self.bases_are_due = true;
+        self.changes.clear();
+    }
+
+    /// The downstreams of which the policy has changed since they were last told of a node.
+    fn retold(&self, node: &Node) -> &[Retold] {
+        let of = |number: u32| self.changes.iter().find(|(known, _)| *known == number);
+        // A node that was not touched since an earlier revision stands under what that one brought: the oldest.
+        let older =
+            if node.told_under == self.bases.current() { None } else { of(node.told_under).or(self.changes.last()) };
+        older.map_or(&[], |(_, changes)| &changes.retold)
     }
 
     /// Which one it is.
@@ -122,13 +250,33 @@ impl<R: Rows> Shard<R> {
         self.nodes.len()
     }
 
-    fn reload(&mut self) -> Result<(), ReadError> {
+    fn reload(&mut self) -> Result<(), OpenError> {
         self.counters = match self.rows.get(&keys::counters())? {
-            Some(row) => Counters::read(&row)?,
+            Some(row) => Counters::read(&row).map_err(ReadError::from)?,
             None => Counters::default(),
         };
         self.stored_counters = self.counters.clone();
-        self.find_next_due()
+        let policy = self.vocabulary.policy();
+        let stored = self.rows.get(&keys::basis())?.map(|row| Bases::read(&row)).transpose()?;
+        self.bases_are_due = stored.is_none();
+        self.bases = stored.unwrap_or_else(|| Bases::new(policy));
+        let is_changed = self.bases.take_up(policy);
+        self.bases_are_due |= is_changed;
+        self.changes = self.bases.changes(policy);
+        if is_changed {
+            // What downstreams that are gone, or have another topic, were told, nobody will acknowledge.
+            let anew = self.changes.first().into_iter().flat_map(|(_, changes)| &changes.retold);
+            let anew: Vec<_> = anew.filter(|retold| retold.told.is_none()).map(|retold| retold.downstream).collect();
+            let stays = |name: &str| policy.downstream(name).is_some_and(|known| !anew.contains(&known));
+            self.counters.unacknowledged.retain(|name, _| stays(name));
+        }
+        (self.revision, self.all_reviewed) = (None, false);
+        if !self.changes.is_empty() {
+            let row = self.rows.get(&keys::revision())?;
+            let begun = row.map(|row| Revision::read(&row, self.bases.current())).transpose();
+            self.revision = Some(begun.map_err(ReadError::from)?.unwrap_or_default());
+        }
+        Ok(self.find_next_due()?)
     }
 
     fn find_next_due(&mut self) -> Result<(), ReadError> {
@@ -153,11 +301,11 @@ impl<R: Rows> Shard<R> {
         let wanted: Vec<Vec<u8>> = missing.iter().map(|identifier| keys::node(identifier)).collect();
         let rows = self.rows.committed().get_many(&wanted)?;
         for (identifier, row) in missing.into_iter().zip(rows) {
-            let node = match row {
-                Some(row) => read_node(&self.vocabulary, identifier, &row)?,
-                None => Node::default(),
+            let entry = match row {
+                Some(row) => Entry::new(read_node(&self.vocabulary, identifier, &row)?, true),
+                None => Entry::new(Node::default(), false),
             };
-            self.nodes.insert(identifier.clone(), Entry::new(node));
+            self.nodes.insert(identifier.clone(), entry);
         }
         Ok(())
     }
@@ -178,37 +326,49 @@ impl<R: Rows> Shard<R> {
     ) -> Result<Option<Acknowledged>, ReadError> {
         let me = &addressed.to;
         self.load(me)?;
-        let Some(entry) = self.nodes.get_mut(me) else { return Ok(None) };
         if let Operation::Acknowledge(acknowledgement) = &addressed.operation {
             return Ok(Some(self.acknowledge(me, acknowledgement)));
         }
+        self.turn(me, &addressed.origin, out, |turn| match &addressed.operation {
+            Operation::Choose { choice, rights } => turn.choose(choice, *rights),
+            Operation::Link { other, register } => turn.link(other, *register),
+            Operation::Hear(message) => turn.hear(message),
+            Operation::Acknowledge(_) => Ok(()),
+        })?;
+        Ok(None)
+    }
+
+    /// A turn of a node that is in memory.
+    fn turn(
+        &mut self,
+        me: &Identifier,
+        origin: &Arc<Origin>,
+        out: &mut Vec<Addressed>,
+        act: impl FnOnce(&mut Turn<'_, R>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let Some(entry) = self.nodes.get_mut(me) else { return Ok(()) };
         let was_hub = entry.node.is_hub;
         let mut turn = Turn {
             me,
             node: &mut entry.node,
             rows: &mut self.rows,
             vocabulary: &self.vocabulary,
-            origin: &addressed.origin,
+            origin,
             out,
             effects: Effects::default(),
         };
-        match &addressed.operation {
-            Operation::Choose { choice, rights } => turn.choose(choice, *rights)?,
-            Operation::Link { other, register } => turn.link(other, *register)?,
-            Operation::Hear(message) => turn.hear(message)?,
-            Operation::Acknowledge(_) => {}
-        }
+        act(&mut turn)?;
         let effects = turn.effects;
         if entry.node.is_hub != was_hub {
             self.counters.hub(me.identifier_type(), entry.node.is_hub);
         }
         if let Some(cause) = effects.moved {
-            entry.moved = Some((cause, Arc::clone(&addressed.origin)));
+            entry.moved = Some((cause, Arc::clone(origin)));
         }
         if effects.changed {
             self.touch(me);
         }
-        Ok(None)
+        Ok(())
     }
 
     fn acknowledge(&mut self, me: &Identifier, acknowledgement: &Acknowledgement) -> Acknowledged {
@@ -229,9 +389,9 @@ impl<R: Rows> Shard<R> {
         Acknowledged::Recorded
     }
 
-    fn count_deliveries(&mut self, deliveries: &[crate::node::Delivery], present: bool) {
+    fn count_deliveries(&mut self, deliveries: &[Delivery], present: bool) {
         let policy = self.vocabulary.policy();
-        let name_of = |delivery: &crate::node::Delivery| {
+        let name_of = |delivery: &Delivery| {
             policy.downstreams().get(usize::from(delivery.downstream.0)).map(|downstream| downstream.name.as_str())
         };
         self.counters.deliveries(deliveries, name_of, present);
@@ -257,15 +417,19 @@ impl<R: Rows> Shard<R> {
         let mut changes = Vec::with_capacity(self.touched.len());
         let vocabulary = Arc::clone(&self.vocabulary);
         let touched = std::mem::take(&mut self.touched);
+        let current = self.bases.current();
         for identifier in &touched {
+            let retold = self.nodes.get(identifier).map_or_else(Vec::new, |entry| self.retold(&entry.node).to_vec());
             let Some(entry) = self.nodes.get_mut(identifier) else { continue };
+            entry.node.deliveries.retain(|delivery| !is_former(delivery, &retold));
             let moved = entry.moved.take();
             let due = entry.held_until.is_some_and(|until| until <= pace.now);
             let mut recount = None;
             if moved.is_some() || due {
-                let moved = moved.as_ref().map(|(cause, origin)| (*cause, origin));
                 let before = entry.node.deliveries.clone();
-                let publication = publish(vocabulary.policy(), pace, identifier, &mut entry.node, moved);
+                let publication =
+                    publish(vocabulary.policy(), pace, identifier, &mut entry.node, moved.as_ref(), &retold);
+                entry.node.told_under = current;
                 if !publication.statements.is_empty() {
                     recount = Some((before, entry.node.deliveries.clone()));
                 }
@@ -275,11 +439,28 @@ impl<R: Rows> Shard<R> {
             let (was, held_until) = (entry.held_until, first_hold(&entry.node));
             entry.held_until = held_until;
             changes.push((keys::node(identifier), Some(write_node(&vocabulary, identifier, &entry.node))));
+            if !std::mem::replace(&mut entry.is_stored, true) {
+                self.counters.identifier(identifier.identifier_type());
+            }
+            for own in &entry.node.own {
+                if !entry.counted.contains(own.right) {
+                    entry.counted.insert(own.right);
+                    self.counters.choice(vocabulary.policy().right_name(own.right));
+                }
+            }
             self.index_hold(identifier, was, held_until);
             if let Some((before, after)) = recount {
                 self.count_deliveries(&before, false);
                 self.count_deliveries(&after, true);
             }
+        }
+        if std::mem::take(&mut self.all_reviewed) {
+            self.end_revision();
+        }
+        // A shard without anything in it says nothing.
+        if self.bases_are_due && !(changes.is_empty() && self.counters.identifiers.is_empty()) {
+            self.rows.put(keys::basis(), Some(self.bases.write()));
+            self.bases_are_due = false;
         }
         if self.counters != self.stored_counters {
             self.rows.put(keys::counters(), Some(self.counters.write()));
@@ -334,8 +515,8 @@ impl<R: Rows> Shard<R> {
     /// What was computed since the last epoch that is in the store will never be committed.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn discard(&mut self) -> Result<(), ReadError> {
+    /// See [`OpenError`].
+    pub fn discard(&mut self) -> Result<(), OpenError> {
         self.nodes.clear();
         self.touched.clear();
         self.rows.discard();
@@ -358,6 +539,11 @@ impl<R: Rows> Shard<R> {
         }
         Ok(looked)
     }
+}
+
+/// What a downstream was told before the policy made it another one.
+fn is_former(delivery: &Delivery, retold: &[Retold]) -> bool {
+    retold.iter().any(|retold| retold.downstream == delivery.downstream && retold.told.is_none())
 }
 
 fn first_hold(node: &Node) -> Option<Millis> {

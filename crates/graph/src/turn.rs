@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use quell_domain::{Choice, Identifier, Join, Policy, Right, RightSet, TypeNumber};
+use quell_domain::{ADMT, Choice, Identifier, Join, Policy, Right, RightSet, TypeNumber};
 
 use crate::claim::{Claim, Contribution, Joined, claim_for, covers, same_choice, same_contribution, silence};
 use crate::edge::{Edge, LinkRegister};
@@ -60,6 +60,7 @@ impl<R: Rows> Turn<'_, R> {
             self.effects.changed = true;
             self.moved(RetractionCause::OptIn);
         }
+        self.adopt_systems()?;
         let (mut said, mut superseded) = (RightSet::EMPTY, false);
         for right in rights.iter() {
             match self.register(right, choice) {
@@ -118,7 +119,52 @@ impl<R: Rows> Turn<'_, R> {
         Ok(())
     }
 
+    /// The policy is another one than that under which this node was stored. `rejoined` are the rights that are joined
+    /// otherwise now.
+    pub fn review(&mut self, rejoined: RightSet) -> Result<(), ReadError> {
+        self.adopt_systems()?;
+        if self.check_hub(RetractionCause::Policy)? {
+            return Ok(());
+        }
+        let concerned: Vec<Right> = rejoined
+            .iter()
+            .filter(|right| self.node.own(*right).is_some() || self.node.effective(*right).is_some())
+            .collect();
+        if concerned.is_empty() {
+            return Ok(());
+        }
+        if self.node.is_hub {
+            for right in concerned {
+                self.refresh(right, RetractionCause::Policy)?;
+            }
+            return self.tell_all(None, false);
+        }
+        self.retract(RetractionCause::Policy)
+    }
+
     // ---- own choices
+
+    /// A choice about `admt` is one about every system, those that the policy declared later included (contract, point
+    /// 2). Before anything newer is registered for them: a register forgets what was superseded.
+    fn adopt_systems(&mut self) -> Result<(), ReadError> {
+        let Some(own) = self.policy().right(ADMT).and_then(|admt| self.node.own(admt).cloned()) else { return Ok(()) };
+        let systems = self.policy().admt_systems();
+        let missing: Vec<Right> = systems.iter().filter(|system| self.node.own(*system).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.node.own.extend(missing.iter().map(|system| OwnChoice { right: *system, ..own.clone() }));
+        self.node.own.sort_by_key(|own| own.right);
+        self.effects.changed = true;
+        if self.node.is_hub {
+            for right in missing {
+                self.refresh(right, RetractionCause::Policy)?;
+            }
+            return self.tell_all(None, false);
+        }
+        let claims: Vec<Claim> = self.own_claims().filter(|claim| missing.contains(&claim.right)).collect();
+        self.join_and_tell(&claims, None)
+    }
 
     fn register(&mut self, right: Right, choice: &Arc<Choice>) -> Registered {
         let join = self.policy().join(right);
@@ -155,7 +201,7 @@ impl<R: Rows> Turn<'_, R> {
         }
         edge.remembered = silence();
         self.neighbourhood().put(other, edge, before)?;
-        if !self.check_hub()? && !register.holds {
+        if !self.check_hub(RetractionCause::Hub)? && !register.holds {
             if self.node.is_hub {
                 for claim in before.map_or(&[][..], |edge| &edge.remembered) {
                     self.refresh(claim.right, RetractionCause::Unlink)?;
@@ -168,7 +214,7 @@ impl<R: Rows> Turn<'_, R> {
     }
 
     /// Whether this node became a hub, or ceased to be one (contract, point 3).
-    fn check_hub(&mut self) -> Result<bool, ReadError> {
+    fn check_hub(&mut self, cause: RetractionCause) -> Result<bool, ReadError> {
         let is_hub = self.exceeds_a_limit();
         if is_hub == self.node.is_hub {
             return Ok(false);
@@ -177,10 +223,10 @@ impl<R: Rows> Turn<'_, R> {
         self.neighbourhood().forget()?;
         if is_hub {
             // H3: what the neighbours said belonged to a generation; as memories it has to be said again.
-            self.recompute(RetractionCause::Hub)?;
+            self.recompute(cause)?;
             self.tell_all(None, true)?;
         } else {
-            self.retract(RetractionCause::Hub)?;
+            self.retract(cause)?;
         }
         Ok(true)
     }

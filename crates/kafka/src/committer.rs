@@ -102,7 +102,7 @@ impl Drop for Committer {
 #[derive(Default)]
 struct Deliveries {
     changelog: Mutex<BTreeMap<u32, i64>>,
-    failed: Mutex<Option<String>>,
+    failed: Mutex<Option<KafkaError>>,
     outage: Arc<Outage>,
 }
 
@@ -126,7 +126,7 @@ impl ProducerContext for Deliveries {
                 }
             }
             Err((error, _)) => {
-                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.to_string());
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
             }
         }
     }
@@ -149,7 +149,7 @@ enum Fault {
     /// The commit was sent, and nobody knows.
     InDoubt(KafkaError),
     /// A record was not delivered.
-    Undelivered(String),
+    Undelivered(KafkaError),
 }
 
 impl Worker {
@@ -260,7 +260,7 @@ impl Worker {
             }
         }
         match producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(reason) => Err(Fault::Undelivered(reason)),
+            Some(error) => Err(Fault::Undelivered(error)),
             None => Ok(()),
         }
     }
@@ -269,8 +269,10 @@ impl Worker {
     fn give_up(&self, producer: &TransactionalProducer, given: Fault) -> (CommitError, bool) {
         let (error, reason) = match given {
             Fault::Abort(error) if is_fenced(&error) => (CommitError::Fenced(error.to_string()), None),
+            Fault::Abort(error) if is_too_large(&error) => (CommitError::TooLarge(error.to_string()), None),
             Fault::Abort(error) => (CommitError::Aborted(error.to_string()), None),
-            Fault::Undelivered(reason) => (CommitError::Aborted(reason), None),
+            Fault::Undelivered(error) if is_too_large(&error) => (CommitError::TooLarge(error.to_string()), None),
+            Fault::Undelivered(error) => (CommitError::Aborted(error.to_string()), None),
             Fault::Fatal(error) => (CommitError::Fenced(error.to_string()), Some(error)),
             Fault::InDoubt(error) => (CommitError::Ambiguous(error.to_string()), Some(error)),
         };
@@ -306,6 +308,13 @@ fn fault(error: KafkaError) -> Fault {
 
 fn is_retriable(error: &KafkaError) -> bool {
     matches!(error, KafkaError::Transaction(inner) if inner.is_retriable())
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize)
+    )
 }
 
 fn is_fenced(error: &KafkaError) -> bool {

@@ -45,7 +45,7 @@ pub(crate) struct Member {
     lost: AtomicBool,
     outage: Outage,
     /// Something that an operator must act on.
-    fatal: Mutex<Option<String>>,
+    fatal: Mutex<Option<KafkaError>>,
 }
 
 impl Member {
@@ -87,7 +87,7 @@ impl Member {
     }
 
     /// What an operator must act on, if anything.
-    pub fn fatal(&self) -> Option<String> {
+    pub fn fatal(&self) -> Option<KafkaError> {
         lock(&self.fatal).take()
     }
 
@@ -126,7 +126,7 @@ impl ClientContext for Member {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if needs_an_operator(&error) {
-            lock(&self.fatal).get_or_insert_with(|| format!("kafka: {error}: {reason}"));
+            lock(&self.fatal).get_or_insert_with(|| error.clone());
         }
         self.outage.report(&error, reason);
     }

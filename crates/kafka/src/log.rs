@@ -8,8 +8,8 @@ use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::{
     CommitError, EpochNumber, InputPartition, InputTopic, Log, LogError, LogEvent, Offset, PreparedEpoch, Record,
 };
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, TopicPartitionList};
 
@@ -29,12 +29,18 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// Otherwise, what the group wants is looked for so often.
 const GAZE: Duration = Duration::from_millis(50);
 
+/// How long to wait before asking once more what could not be answered.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 /// How often it is looked whether the input topics have grown.
 const LOOK_FOR_GROWTH_EVERY: Duration = Duration::from_secs(60);
 
 /// How often offsets that did not move are committed again: brokers forget those of topics that the group does not
 /// subscribe to after `offsets.retention.minutes`, a week by default (KIP-211).
 const RENEW_OFFSETS_EVERY: Duration = Duration::from_secs(3600);
+
+/// Stands for the transaction that does that. No epoch of the engine has this number.
+const RENEWAL: EpochNumber = EpochNumber(0);
 
 /// How much is handed over at once.
 const RECORDS_MAX: usize = 5_000;
@@ -169,9 +175,24 @@ impl KafkaLog {
         }
     }
 
+    /// What to tell the operator.
+    fn advice(&self, error: &KafkaError) -> String {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId) {
+            let name = self.settings.client.get("group.instance.id").map_or("", String::as_str);
+            return format!(
+                "another instance has joined group {} with group.instance.id = \"{name}\": give each instance its own",
+                self.settings.group_id
+            );
+        }
+        format!("kafka: {error}")
+    }
+
     /// What is not records.
     fn other_event(&mut self) -> Option<LogEvent> {
         if let Some(ended) = self.committer.ended() {
+            if ended.epoch == RENEWAL {
+                return None;
+            }
             let offsets = self.committing.take().map(|(_, offsets)| offsets).unwrap_or_default();
             return Some(match ended.result {
                 Ok(changelog) => {
@@ -185,12 +206,15 @@ impl KafkaLog {
             && let Some(rebalance) = self.member().next_rebalance()
         {
             match rebalance {
-                Rebalance::Assign(shards) => self.given = Some(shards),
+                Rebalance::Assign(shards) => {
+                    self.given = Some(shards);
+                    self.look_for_growth_at = Instant::now();
+                }
                 Rebalance::Revoke(shards) => return Some(LogEvent::Revoked(self.with_inputs(shards))),
                 Rebalance::Lost(shards) => return Some(LogEvent::Lost(self.with_inputs(shards))),
             }
         }
-        if self.given.is_some() || Instant::now() >= self.look_for_growth_at {
+        if Instant::now() >= self.look_for_growth_at {
             self.count_partitions();
             if let Some(counts) = &self.partition_counts {
                 let given = self.given.take();
@@ -222,6 +246,8 @@ impl KafkaLog {
 
     fn count_partitions(&mut self) {
         let mut counts = PartitionCounts::default();
+        // Should it fail, not again at once: these calls block.
+        self.look_for_growth_at = Instant::now() + ASK_AGAIN;
         for topic in INPUTS {
             let name = self.settings.topics.input(topic);
             let metadata = match self.consumer.fetch_metadata(Some(name), ASK) {
@@ -243,8 +269,12 @@ impl KafkaLog {
         self.renew_offsets_at = Instant::now() + RENEW_OFFSETS_EVERY;
         let committed: Vec<(InputPartition, Offset)> =
             self.committed.iter().map(|(key, value)| (*key, *value)).collect();
-        let renewed = self.consumer.commit(&self.offsets(&committed), CommitMode::Async);
-        self.check(renewed, "offsets cannot be renewed");
+        // In a transaction like all others, so that no later one can be overtaken by it.
+        let offsets = self.offsets(&committed);
+        if let Some(group) = self.consumer.group_metadata().filter(|_| offsets.count() > 0) {
+            let epoch = PreparedEpoch { number: RENEWAL, next_offsets: committed, outputs: Vec::new() };
+            self.committer.commit(Job { epoch, offsets, group });
+        }
     }
 
     fn offsets(&self, next_offsets: &[(InputPartition, Offset)]) -> TopicPartitionList {
@@ -306,7 +336,7 @@ impl KafkaLog {
                         records.push(record);
                     }
                 }
-                Some(Err(error)) if needs_an_operator(&error) => return Err(LogError(format!("kafka: {error}"))),
+                Some(Err(error)) if needs_an_operator(&error) => return Err(LogError(self.advice(&error))),
                 Some(Err(error)) => {
                     self.member().outage().report(&error, "records cannot be fetched");
                     break;
@@ -328,8 +358,8 @@ impl Log for KafkaLog {
             let left = deadline.saturating_duration_since(Instant::now());
             let busy = self.committing.is_some() || !self.restorer.is_idle() || !self.to_position.is_empty();
             let records = self.records(left.min(if busy { GLANCE } else { GAZE }))?;
-            if let Some(reason) = self.member().fatal() {
-                return Err(LogError(reason));
+            if let Some(error) = self.member().fatal() {
+                return Err(LogError(self.advice(&error)));
             }
             if !records.is_empty() {
                 return Ok(LogEvent::Records(records));
@@ -386,6 +416,8 @@ impl Log for KafkaLog {
     /// what was fetched before, and needs no broker at once.
     fn rewind(&mut self) {
         let positioned = self.held(self.assigned.iter().copied());
+        // Whether the last commit moved them is not known before they are asked for again.
+        self.committed.clear();
         self.member().forget_ends(&positioned);
         self.note_loss();
         self.check(self.consumer.incremental_unassign(&self.list(&positioned)), "partitions cannot be rewound");

@@ -72,6 +72,7 @@ pub(crate) fn needs_an_operator(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::InvalidArgument
                     | RDKafkaErrorCode::UnsupportedSASLMechanism
                     | RDKafkaErrorCode::InconsistentGroupProtocol
+                    | RDKafkaErrorCode::FencedInstanceId
             )
         )
 }

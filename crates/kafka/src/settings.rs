@@ -17,6 +17,42 @@ const RESERVED: [&str; 8] = [
     "partition.assignment.strategy",
 ];
 
+/// What begins the names of properties that only the group's member has, only consumers, and only producers.
+const OF_MEMBERS: [&str; 4] = ["session.", "heartbeat.", "group.", "max.poll."];
+const OF_CONSUMERS: [&str; 4] = ["fetch.", "queued.", "auto.offset.", "check.crcs"];
+const OF_PRODUCERS: [&str; 12] = [
+    "linger.",
+    "batch.",
+    "compression.",
+    "queue.buffering.",
+    "message.",
+    "delivery.",
+    "request.required.",
+    "acks",
+    "retries",
+    "partitioner",
+    "sticky.",
+    "transaction.",
+];
+
+/// What a client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Member,
+    Reader,
+    Producer,
+    Admin,
+}
+
+impl Role {
+    fn takes(self, property: &str) -> bool {
+        let is_of = |prefixes: &[&str]| prefixes.iter().any(|prefix| property.starts_with(prefix));
+        (self == Self::Member || !is_of(&OF_MEMBERS))
+            && (matches!(self, Self::Member | Self::Reader) || !is_of(&OF_CONSUMERS))
+            && (self == Self::Producer || !is_of(&OF_PRODUCERS))
+    }
+}
+
 /// The names of the topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
@@ -104,13 +140,14 @@ impl Settings {
         }
     }
 
-    fn config(&self, defaults: &[(&str, &str)], ours: &[(&str, &str)]) -> ClientConfig {
+    /// The user's properties are given to the clients that they concern: any other one would warn of them.
+    fn config(&self, role: Role, defaults: &[(&str, &str)], ours: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "quell");
         for (key, value) in defaults {
             config.set(*key, *value);
         }
-        for (key, value) in &self.client {
+        for (key, value) in self.client.iter().filter(|(key, _)| role.takes(key)) {
             config.set(key, value);
         }
         for (key, value) in ours {
@@ -122,7 +159,7 @@ impl Settings {
     /// For topics, offsets and metadata.
     #[must_use]
     pub fn admin(&self) -> ClientConfig {
-        self.config(&[], &[])
+        self.config(Role::Admin, &[], &[])
     }
 
     /// The member of the group.
@@ -151,7 +188,7 @@ impl Settings {
             // Shards that stay keep working while others move (KIP-429).
             ("partition.assignment.strategy", "cooperative-sticky"),
         ];
-        self.config(&defaults, &ours)
+        self.config(Role::Member, &defaults, &ours)
     }
 
     /// A reader of partitions that somebody assigns, outside the group.
@@ -173,10 +210,7 @@ impl Settings {
             ("auto.offset.reset", "error"),
             ("enable.partition.eof", "true"),
         ];
-        let mut config = self.config(&defaults, &ours);
-        // Only the group's member is a static one.
-        config.remove("group.instance.id");
-        config
+        self.config(Role::Reader, &defaults, &ours)
     }
 
     /// A transactional producer.
@@ -192,15 +226,13 @@ impl Settings {
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "524288"),
             ("compression.type", "lz4"),
-            // A dead letter is a record of the largest size, and its headers.
-            ("message.max.bytes", "8388608"),
+            // A dead letter is a record of the largest size, unpacked, and its headers.
+            ("message.max.bytes", "134217728"),
             // Where a Java client would put the same key.
             ("partitioner", "murmur2_random"),
             ("reconnect.backoff.max.ms", "2000"),
         ];
         let ours = [("transactional.id", transactional_id), ("enable.idempotence", "true")];
-        let mut config = self.config(&defaults, &ours);
-        config.remove("group.instance.id");
-        config
+        self.config(Role::Producer, &defaults, &ours)
     }
 }

@@ -20,6 +20,19 @@ const MESSAGE_BYTES_MAX: u64 = 1_048_588;
 /// By how much a dead letter may be larger than what it was made of: for its headers (contract, "Topics").
 const DEAD_LETTER_EXTRA_BYTES: u64 = 64 * 1024;
 
+/// What the topic of dead letters is made with. A broker's limit is on compressed batches: what came in packed well may
+/// be larger when it goes out.
+const DEAD_LETTER_BYTES_MAX: u64 = 16 << 20;
+
+/// How long the changelog keeps deletions: for half of that the disk of an instance that does not run stays of use.
+const DELETIONS_KEPT_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// What Kafka does where a topic's settings do not say.
+const DELETIONS_KEPT_BY_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Longer than any restore should take.
+const DELETIONS_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
+
 /// 24 months.
 const AUDIT_RETENTION_MILLIS: u64 = 730 * 24 * 60 * 60 * 1000;
 
@@ -92,7 +105,7 @@ pub fn plan(topics: &Topics, sizes: Sizes) -> Vec<TopicPlan> {
     ];
     all.extend(topics.suppressions.iter().map(|name| plan(name, Cleanup::Compact)));
     all.push(TopicPlan {
-        settings: vec![("max.message.bytes", dead_letter_bytes.to_string())],
+        settings: vec![("max.message.bytes", DEAD_LETTER_BYTES_MAX.to_string())],
         message_bytes_min: Some(dead_letter_bytes),
         ..plan(&topics.dead_letters, Cleanup::Delete)
     });
@@ -103,7 +116,11 @@ pub fn plan(topics: &Topics, sizes: Sizes) -> Vec<TopicPlan> {
     all.push(sharded(&topics.graph, Cleanup::Delete));
     all.push(TopicPlan {
         // A restore reads what has not been compacted, too: keep that less than what has been.
-        settings: vec![("min.cleanable.dirty.ratio", "0.3".to_owned()), ("segment.bytes", (256 << 20).to_string())],
+        settings: vec![
+            ("min.cleanable.dirty.ratio", "0.3".to_owned()),
+            ("segment.bytes", (256 << 20).to_string()),
+            ("delete.retention.ms", DELETIONS_KEPT_MILLIS.to_string()),
+        ],
         ..sharded(&topics.changelog, Cleanup::Compact)
     });
     all
@@ -154,6 +171,8 @@ impl fmt::Display for Finding {
 pub struct Checked {
     /// How many shards there are: partitions of the graph topic. None if it is missing.
     pub shards: Option<ShardCount>,
+    /// How long the changelog keeps deletions.
+    pub deletions_kept: Duration,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -247,16 +266,22 @@ impl TopicAdmin {
                 });
             }
         }
-        self.check_settings(&found, &mut findings)?;
+        let deletions_kept = self.check_settings(&found, &mut findings)?;
         let shards = sharded.first().and_then(|(_, graph)| ShardCount::new(graph.partitions));
-        Ok(Checked { shards, findings })
+        Ok(Checked { shards, deletions_kept, findings })
     }
 
-    fn check_settings(&self, found: &[(&TopicPlan, Topic)], findings: &mut Vec<Finding>) -> Result<(), TopicsError> {
+    /// Returns how long deletions are kept by the compacted topic of the shards.
+    fn check_settings(
+        &self,
+        found: &[(&TopicPlan, Topic)],
+        findings: &mut Vec<Finding>,
+    ) -> Result<Duration, TopicsError> {
+        let mut deletions_kept = DELETIONS_KEPT_BY_DEFAULT;
         let resources: Vec<ResourceSpecifier<'_>> =
             found.iter().map(|(plan, _)| ResourceSpecifier::Topic(&plan.name)).collect();
         if resources.is_empty() {
-            return Ok(());
+            return Ok(deletions_kept);
         }
         let options = AdminOptions::new().request_timeout(Some(ASK));
         let described = pollster::block_on(self.client.describe_configs(&resources, &options))?;
@@ -269,6 +294,21 @@ impl TopicAdmin {
                     plan.name
                 )
             };
+            if plan.is_sharded && plan.cleanup == Cleanup::Compact {
+                let kept = value("delete.retention.ms").parse().map(Duration::from_millis);
+                deletions_kept = kept.unwrap_or(deletions_kept);
+                if deletions_kept < DELETIONS_KEPT_MIN {
+                    findings.push(Finding {
+                        stops: false,
+                        text: format!(
+                            "topic {} keeps deletions for {} s only, and whoever restores from it may take longer; {}",
+                            plan.name,
+                            deletions_kept.as_secs(),
+                            mends(&format!("delete.retention.ms={DELETIONS_KEPT_MILLIS}"))
+                        ),
+                    });
+                }
+            }
             let cleanup = value("cleanup.policy");
             if cleanup != plan.cleanup.as_str() {
                 let setting = format!("cleanup.policy={}", plan.cleanup.as_str());
@@ -291,7 +331,7 @@ impl TopicAdmin {
                 });
             }
         }
-        Ok(())
+        Ok(deletions_kept)
     }
 
     fn partitions(&self) -> Result<Vec<(String, Topic)>, TopicsError> {

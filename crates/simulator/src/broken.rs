@@ -9,6 +9,8 @@ pub enum Broken {
     RestoreToStable,
     /// Records are written after the offsets were sent, no longer guarded by the generation check (T4).
     OffsetsFirst,
+    /// Rows are taken for true however old they are (T5).
+    OldRows,
     /// An epoch is said to be committed before it is (T2).
     EarlyCommit,
     /// After a failed commit the inputs are not read again (F1).

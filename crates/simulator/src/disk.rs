@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
-use quell_domain::ShardNumber;
+use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::Offset;
-use quell_engine::store::{ShardChanges, Store, StoreError};
+use quell_engine::store::{Opened, ShardChanges, Store, StoreError};
 use quell_graph::{Change, ReadError, Row, Rows};
 
 type RowMap = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -17,14 +17,14 @@ type RowMap = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Debug, Default)]
 struct ShardOnDisk {
     rows: Arc<Mutex<RowMap>>,
-    next_offset: Offset0,
+    progress: Progress,
     flushed: RowMap,
-    flushed_offset: Offset0,
+    flushed_progress: Progress,
     unflushed: Vec<ShardChanges>,
 }
 
-/// [`Offset::START`], unless something was written.
-type Offset0 = Option<Offset>;
+/// Where the changelog goes on, and when that was all of it; none, unless something was written.
+type Progress = Option<(Offset, Millis)>;
 
 /// A disk; it outlives its instance.
 #[derive(Clone, Debug, Default)]
@@ -52,14 +52,14 @@ impl Disk {
     pub fn crash(&self, chance: &mut Rng) {
         for shard in self.0.borrow_mut().values_mut() {
             let survived = chance.usize(0..=shard.unflushed.len());
-            let (mut rows, mut next_offset) = (std::mem::take(&mut shard.flushed), shard.flushed_offset);
+            let (mut rows, mut progress) = (std::mem::take(&mut shard.flushed), shard.flushed_progress);
             for changes in shard.unflushed.drain(..).take(survived) {
                 write(&mut rows, changes.changes);
-                next_offset = Some(changes.next_offset);
+                progress = Some((changes.next_offset, changes.true_at));
             }
             shard.flushed.clone_from(&rows);
-            shard.flushed_offset = next_offset;
-            shard.next_offset = next_offset;
+            shard.flushed_progress = progress;
+            shard.progress = progress;
             // A dead engine's handles must not see the new rows.
             shard.rows = Arc::new(Mutex::new(rows));
         }
@@ -69,7 +69,7 @@ impl Disk {
     pub fn flush(&self, chance: &mut Rng) {
         if let Some(shard) = chance.choice(self.0.borrow_mut().values_mut()) {
             shard.flushed.clone_from(&lock(&shard.rows));
-            shard.flushed_offset = shard.next_offset;
+            shard.flushed_progress = shard.progress;
             shard.unflushed.clear();
         }
     }
@@ -77,7 +77,7 @@ impl Disk {
     /// Every shard: its rows, and where its changelog goes on.
     pub fn each(&self, mut visit: impl FnMut(ShardNumber, Offset, &RowMap)) {
         for (number, shard) in &*self.0.borrow() {
-            visit(*number, shard.next_offset.unwrap_or(Offset::START), &lock(&shard.rows));
+            visit(*number, shard.progress.map_or(Offset::START, |(next_offset, _)| next_offset), &lock(&shard.rows));
         }
     }
 }
@@ -85,23 +85,37 @@ impl Disk {
 impl Store for Disk {
     type Shard = DiskShard;
 
-    fn open_shard(&mut self, shard: ShardNumber) -> Result<(DiskShard, Offset), StoreError> {
+    fn open_shard(&mut self, shard: ShardNumber) -> Result<Opened<DiskShard>, StoreError> {
         let mut shards = self.0.borrow_mut();
         let shard = shards.entry(shard).or_default();
-        Ok((DiskShard(Arc::clone(&shard.rows)), shard.next_offset.unwrap_or(Offset::START)))
+        let (next_offset, true_at) = shard.progress.unwrap_or((Offset::START, Millis(0)));
+        Ok(Opened { rows: DiskShard(Arc::clone(&shard.rows)), next_offset, true_at })
     }
 
     fn write(&mut self, changes: Vec<ShardChanges>) -> Result<(), StoreError> {
         for changes in changes {
             let mut shards = self.0.borrow_mut();
             let Some(shard) = shards.get_mut(&changes.shard) else {
-                return Err(StoreError(format!("shard {} is not open", changes.shard)));
+                return Err(StoreError::Failed(format!("shard {} is not open", changes.shard)));
             };
             write(&mut lock(&shard.rows), changes.changes.clone());
-            shard.next_offset = Some(changes.next_offset);
+            shard.progress = Some((changes.next_offset, changes.true_at));
             shard.unflushed.push(changes);
         }
         Ok(())
+    }
+
+    fn confirm(&mut self, shards: &[ShardNumber], now: Millis) -> Result<(), StoreError> {
+        let progress =
+            |shard: &ShardNumber| self.0.borrow().get(shard)?.progress.map(|(next_offset, _)| (*shard, next_offset));
+        let known: Vec<(ShardNumber, Offset)> = shards.iter().filter_map(progress).collect();
+        let unchanged = known.into_iter().map(|(shard, next_offset)| ShardChanges {
+            shard,
+            changes: Vec::new(),
+            next_offset,
+            true_at: now,
+        });
+        self.write(unchanged.collect())
     }
 
     fn wipe_shard(&mut self, shard: ShardNumber) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ use crate::disk::Disk;
 use crate::events::{Produced, Source, world};
 use crate::invariants::{Violation, Watch, disk_agrees, untaken, violated};
 use crate::member::{Member, SharedMember};
-use crate::scenario::{RELAX_AFTER, Scenario};
+use crate::scenario::{DELETIONS_KEPT, RELAX_AFTER, Scenario};
 use crate::waiting::Waiting;
 
 /// When a run begins, in milliseconds: long after everything that its events tell of.
@@ -156,15 +156,18 @@ impl Run {
             55..80 => self.advance(),
             80..90 => self.cluster.borrow_mut().deliver_marker(),
             90..94 => {
-                let millis = self.chance.u64(0..30);
+                let millis = self.chance.u64(0..10);
                 self.pass(millis);
+                if self.chance.u32(0..20) == 0 {
+                    self.days_pass();
+                }
             }
             94..97 => {
                 if let Some(instance) = self.chance.choice(&self.instances) {
                     instance.disk.flush(&mut self.cluster.borrow_mut().chance);
                 }
             }
-            _ => self.cluster.borrow_mut().compact(),
+            _ => self.cluster.borrow_mut().compact_all(self.now(), DELETIONS_KEPT),
         }
         self.check()
     }
@@ -191,6 +194,16 @@ impl Run {
             self.instances.iter().try_for_each(|instance| disk_agrees(&cluster, &instance.disk))?;
         }
         Ok(())
+    }
+
+    /// So much time that changelogs forget deletions. Not in the middle of a restore: one that takes longer than that
+    /// cannot be right (T5).
+    fn days_pass(&mut self) {
+        if self.instances.iter().all(|instance| instance.waiting.shards_restoring() == 0) {
+            self.cluster.borrow_mut().compact_all(self.now(), DELETIONS_KEPT);
+            self.pass(2 * u64::try_from(DELETIONS_KEPT.as_millis()).unwrap_or(0));
+            self.cluster.borrow_mut().compact_all(self.now(), DELETIONS_KEPT);
+        }
     }
 
     fn pass(&mut self, millis: u64) {
@@ -240,6 +253,7 @@ impl Run {
             self.disks.swap_remove(self.chance.usize(0..self.disks.len()))
         };
         let member = Rc::new(RefCell::new(Member::join(&self.cluster, &self.clock, &name)));
+        let broken = self.cluster.borrow().broken;
         let topics = [InputTopic::Choices, InputTopic::Links, InputTopic::Acks, InputTopic::Graph];
         let settings = Settings {
             shards: ShardCount::new(self.scenario.shards).ok_or_else(|| violated("scenario", "no shards"))?,
@@ -250,6 +264,9 @@ impl Run {
             backlog_bytes_max: self.chance.usize(500..5000),
             graph_behind_max: self.chance.u64(0..10),
             cached_nodes_max: self.chance.usize(0..3),
+            deletions_kept: if broken == Some(Broken::OldRows) { Duration::from_secs(1 << 40) } else { DELETIONS_KEPT },
+            review_rate: 1_000,
+            poison: None,
             topic_names: BTreeMap::from(topics.map(|topic| (topic, format!("{topic:?}")))),
         };
         let clock = Arc::clone(&self.clock);

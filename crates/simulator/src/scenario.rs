@@ -8,6 +8,9 @@ use quell_domain::Policy;
 /// How long a relaxation waits, in simulated time.
 pub const RELAX_AFTER: Duration = Duration::from_millis(50);
 
+/// How long changelogs keep deletions, in simulated time.
+pub const DELETIONS_KEPT: Duration = Duration::from_millis(300);
+
 /// The size and the kind of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {

@@ -1,7 +1,7 @@
-//! An observer that listens for one thing: how many relaxations wait.
+//! An observer that listens for what is not finished: relaxations that wait, and shards that are being restored.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::epoch::Facts;
@@ -11,12 +11,20 @@ use quell_engine::observer::{Hold, Observer, Progress};
 /// The simulator looks at the log and the disk, not at what the engine says of itself; save that, while a relaxation
 /// waits, there is no rest.
 #[derive(Clone, Default)]
-pub struct Waiting(Arc<AtomicU64>);
+pub struct Waiting {
+    relaxations: Arc<AtomicU64>,
+    restoring: Arc<AtomicUsize>,
+}
 
 impl Waiting {
     /// How many relaxations waited at the end of the last turn.
     pub fn relaxations(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.relaxations.load(Ordering::Relaxed)
+    }
+
+    /// How many shards were being restored then.
+    pub fn shards_restoring(&self) -> usize {
+        self.restoring.load(Ordering::Relaxed)
     }
 }
 
@@ -27,8 +35,11 @@ impl Observer for Waiting {
     fn shard_restoring(&mut self, _: ShardNumber, _: u64, _: u64, _: u64) {}
     fn shard_restored(&mut self, _: ShardNumber, _: u64) {}
     fn changelog_truncated(&mut self, _: ShardNumber) {}
+    fn shard_stale(&mut self, _: ShardNumber) {}
     fn epoch_committed(&mut self, _: EpochNumber, _: &Facts, _: Millis) {}
     fn epoch_failed(&mut self, _: EpochNumber, _: &CommitError) {}
+    fn epoch_panicked(&mut self, _: usize) {}
+    fn partition_ahead(&mut self, _: InputPartition, _: &str) {}
     fn inputs_held(&mut self, _: Hold) {}
     fn registry_stalled(&mut self, _: &str) {}
     fn registry_answered(&mut self) {}
@@ -38,6 +49,7 @@ impl Observer for Waiting {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        self.0.store(progress.counters.iter().map(|counters| counters.held).sum(), Ordering::Relaxed);
+        self.restoring.store(progress.shards_restoring, Ordering::Relaxed);
+        self.relaxations.store(progress.counters.iter().map(|counters| counters.held).sum(), Ordering::Relaxed);
     }
 }

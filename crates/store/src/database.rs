@@ -5,14 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use quell_domain::ShardNumber;
-use quell_engine::log::Offset;
 use quell_engine::store::StoreError;
 use rocksdb::{BoundColumnFamily, DBWithThreadMode, MultiThreaded};
 
 use crate::OpenError;
 use crate::directory::Directory;
-use crate::marker::{self, LAYOUT, MarkerError};
-use crate::open_error::is_disk_full;
+use crate::marker::{self, LAYOUT, MarkerError, Progress};
+use crate::open_error::{is_damage, is_disk_full};
 
 type RocksDb = DBWithThreadMode<MultiThreaded>;
 
@@ -35,20 +34,26 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// Opens what is in the directory, or makes it. Returns, too, where the changelog of each shard goes on that has
-    /// ever lived here.
+    /// Opens what is in the directory, or makes it. Returns, too, how far each shard has come that has ever lived here.
+    /// One that an earlier version wrote in another layout is thrown away: the changelog has all of it.
     pub fn open(
         directory: Directory,
         settings: &rocksdb::Options,
-    ) -> Result<(Self, BTreeMap<ShardNumber, Offset>), OpenError> {
+    ) -> Result<(Self, BTreeMap<ShardNumber, Progress>), OpenError> {
         let path = directory.path().to_path_buf();
         let (rows, names) = open_rows(&directory, settings).map_err(|cause| OpenError::rows(&path, cause))?;
         let database = Self { rows, directory };
-        let mut next_offsets = BTreeMap::new();
+        let mut progress = BTreeMap::new();
         for shard in names.iter().filter_map(|name| shard_of(name)) {
-            next_offsets.insert(shard, database.read_marker(shard)?);
+            match database.read_marker(shard)? {
+                Some(known) => _ = progress.insert(shard, known),
+                None => {
+                    let dropped = database.rows.drop_cf(&column_family_name(shard));
+                    dropped.map_err(|cause| OpenError::rows(&path, cause))?;
+                }
+            }
         }
-        Ok((database, next_offsets))
+        Ok((database, progress))
     }
 
     /// The shard's column family, if it has one.
@@ -59,22 +64,27 @@ impl Database {
     /// What an operator is told about a write that failed.
     pub fn failed(&self, error: rocksdb::Error) -> StoreError {
         let path = self.directory.path().display();
-        StoreError(if is_disk_full(&error) {
-            format!("no space left on the disk of {path}: make room")
+        if is_disk_full(&error) {
+            StoreError::Failed(format!("no space left on the disk of {path}: make room"))
+        } else if is_damage(&error) {
+            StoreError::Damaged(error.into_string())
         } else {
-            error.into_string()
-        })
+            StoreError::Failed(error.into_string())
+        }
     }
 
-    fn read_marker(&self, shard: ShardNumber) -> Result<Offset, OpenError> {
+    /// None for a shard in an older layout.
+    fn read_marker(&self, shard: ShardNumber) -> Result<Option<Progress>, OpenError> {
         let path = || self.directory.path().to_path_buf();
-        let column_family = self.column_family(shard).ok_or_else(|| OpenError::Damaged { path: path() })?;
+        let damaged = || OpenError::Damaged { path: path(), cause: None };
+        let column_family = self.column_family(shard).ok_or_else(damaged)?;
         let bytes = self.rows.get_cf(&column_family, marker::KEY).map_err(|cause| OpenError::rows(&path(), cause))?;
-        marker::read(bytes.as_deref()).map_err(|error| match error {
-            MarkerError::Layout(found) if found > LAYOUT => OpenError::NewerLayout { path: path(), found },
-            MarkerError::Layout(found) => OpenError::OlderLayout { path: path(), found },
-            MarkerError::Broken => OpenError::Damaged { path: path() },
-        })
+        match marker::read(bytes.as_deref()) {
+            Ok(progress) => Ok(Some(progress)),
+            Err(MarkerError::Layout(found)) if found > LAYOUT => Err(OpenError::NewerLayout { path: path(), found }),
+            Err(MarkerError::Layout(_)) => Ok(None),
+            Err(MarkerError::Broken) => Err(damaged()),
+        }
     }
 }
 

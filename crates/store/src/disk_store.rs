@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use quell_domain::ShardNumber;
-use quell_engine::log::Offset;
-use quell_engine::store::{ShardChanges, Store, StoreError};
+use quell_domain::{Millis, ShardNumber};
+use quell_engine::store::{Opened, ShardChanges, Store, StoreError};
 use rocksdb::properties::{CUR_SIZE_ALL_MEM_TABLES, LIVE_SST_FILES_SIZE};
 use rocksdb::{BoundColumnFamily, FlushOptions, WriteBatch, WriteOptions};
 
 use crate::database::{Database, column_family_name};
 use crate::directory::Directory;
+use crate::marker::Progress;
 use crate::settings::Settings;
 use crate::{DiskShard, OpenError, Options, marker};
 
@@ -22,9 +22,9 @@ use crate::{DiskShard, OpenError, Options, marker};
 pub struct DiskStore {
     database: Arc<Database>,
     settings: Settings,
-    /// Where the changelogs go on of the shards that are here, whether this instance owns them now or did once: when
-    /// one comes back, only the tail of its changelog is read.
-    next_offsets: BTreeMap<ShardNumber, Offset>,
+    /// How far the shards have come that are here, whether this instance owns them now or did once: when one comes back,
+    /// only the tail of its changelog is read.
+    progress: BTreeMap<ShardNumber, Progress>,
 }
 
 impl DiskStore {
@@ -35,8 +35,20 @@ impl DiskStore {
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let directory = Directory::open(path, &options.group_id)?;
         let settings = Settings::new(options);
-        let (database, next_offsets) = Database::open(directory, &settings.rocksdb)?;
-        Ok(Self { database: Arc::new(database), settings, next_offsets })
+        let (database, progress) = Database::open(directory, &settings.rocksdb)?;
+        Ok(Self { database: Arc::new(database), settings, progress })
+    }
+
+    /// Throws away all rows of the store at `path`, which must not be open, and keeps its name.
+    ///
+    /// # Errors
+    /// When it is not ours to use, or its files cannot be removed.
+    pub fn wipe(path: &Path, group_id: &str) -> Result<(), OpenError> {
+        let directory = Directory::open(path, group_id)?;
+        match std::fs::remove_dir_all(directory.rows()) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(OpenError::directory(path, cause)),
+            _ => Ok(()),
+        }
     }
 
     /// The directory's name, made by chance when the directory was: no two instances of a group share one, and an
@@ -59,33 +71,33 @@ impl DiskStore {
     /// When the disk is full or broken. What was not written is in the changelog.
     pub fn close(self) -> Result<(), StoreError> {
         let column_families =
-            self.next_offsets.keys().map(|shard| self.column_family(*shard)).collect::<Result<Vec<_>, _>>()?;
+            self.progress.keys().map(|shard| self.column_family(*shard)).collect::<Result<Vec<_>, _>>()?;
         let column_families: Vec<_> = column_families.iter().collect();
         let flush = FlushOptions::default();
         self.database.rows.flush_cfs_opt(&column_families, &flush).map_err(|error| self.database.failed(error))
     }
 
     fn column_family(&self, shard: ShardNumber) -> Result<Arc<BoundColumnFamily<'_>>, StoreError> {
-        self.database.column_family(shard).ok_or_else(|| StoreError(format!("shard {} is not open", shard.0)))
+        self.database.column_family(shard).ok_or_else(|| StoreError::Failed(format!("shard {} is not open", shard.0)))
     }
 }
 
 impl Store for DiskStore {
     type Shard = DiskShard;
 
-    fn open_shard(&mut self, shard: ShardNumber) -> Result<(DiskShard, Offset), StoreError> {
-        if !self.next_offsets.contains_key(&shard) {
+    fn open_shard(&mut self, shard: ShardNumber) -> Result<Opened<DiskShard>, StoreError> {
+        if !self.progress.contains_key(&shard) {
             let created = self.database.rows.create_cf(column_family_name(shard), &self.settings.rocksdb);
             created.map_err(|error| self.database.failed(error))?;
         }
-        let next_offset = *self.next_offsets.entry(shard).or_insert(Offset::START);
-        Ok((DiskShard::new(Arc::clone(&self.database), shard), next_offset))
+        let Progress { next_offset, true_at } = *self.progress.entry(shard).or_insert(Progress::NONE);
+        Ok(Opened { rows: DiskShard::new(Arc::clone(&self.database), shard), next_offset, true_at })
     }
 
     fn write(&mut self, changes: Vec<ShardChanges>) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
-        let mut next_offsets = Vec::with_capacity(changes.len());
-        for ShardChanges { shard, mut changes, next_offset } in changes {
+        let mut written = Vec::with_capacity(changes.len());
+        for ShardChanges { shard, mut changes, next_offset, true_at } in changes {
             let column_family = self.column_family(shard)?;
             // Neighbours go into a memtable a third faster one after the other. The sort is stable: of two changes of
             // a key the later stays the later.
@@ -97,30 +109,38 @@ impl Store for DiskStore {
                     None => batch.delete_cf(&column_family, key),
                 }
             }
-            batch.put_cf(&column_family, marker::KEY, marker::write(next_offset));
-            next_offsets.push((shard, next_offset));
+            let progress = Progress { next_offset, true_at };
+            batch.put_cf(&column_family, marker::KEY, marker::write(progress));
+            written.push((shard, progress));
         }
 
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
         unlogged.set_memtable_insert_hint_per_batch(true);
         self.database.rows.write_opt(batch, &unlogged).map_err(|error| self.database.failed(error))?;
-        self.next_offsets.extend(next_offsets);
+        self.progress.extend(written);
         Ok(())
     }
 
+    fn confirm(&mut self, shards: &[ShardNumber], now: Millis) -> Result<(), StoreError> {
+        let known = shards.iter().filter_map(|shard| Some((*shard, self.progress.get(shard)?.next_offset)));
+        let unchanged =
+            known.map(|(shard, next_offset)| ShardChanges { shard, changes: Vec::new(), next_offset, true_at: now });
+        self.write(unchanged.collect())
+    }
+
     fn wipe_shard(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
-        if self.next_offsets.contains_key(&shard) {
+        if self.progress.contains_key(&shard) {
             let dropped = self.database.rows.drop_cf(&column_family_name(shard));
             dropped.map_err(|error| self.database.failed(error))?;
-            self.next_offsets.remove(&shard);
+            self.progress.remove(&shard);
         }
         Ok(())
     }
 
     fn bytes(&self) -> u64 {
         let rows = &self.database.rows;
-        let column_families = self.next_offsets.keys().filter_map(|shard| self.database.column_family(*shard));
+        let column_families = self.progress.keys().filter_map(|shard| self.database.column_family(*shard));
         column_families
             .flat_map(|column_family| {
                 [LIVE_SST_FILES_SIZE, CUR_SIZE_ALL_MEM_TABLES]

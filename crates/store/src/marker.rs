@@ -1,12 +1,13 @@
-//! The marker: the one row of a shard that is the store's own. It says in which layout the shard is written and up to
-//! where its changelog is contained.
+//! The marker: the one row of a shard that is the store's own. It says in which layout the shard is written, up to where
+//! its changelog is contained, and when that was all of it.
 //!
 //! It lies among the rows that it speaks of, since only what is in one column family is surely flushed together.
 
+use quell_domain::Millis;
 use quell_engine::log::Offset;
 
 /// How the store writes a shard. To be raised whenever an older store could no longer be read.
-pub const LAYOUT: u8 = 1;
+pub const LAYOUT: u8 = 2;
 
 /// The marker's key. The keys of rows never begin with its byte, so scans can leave it out.
 pub const KEY: [u8; 1] = [0];
@@ -30,20 +31,37 @@ pub enum MarkerError {
     Broken,
 }
 
-/// The marker of a shard whose changelog is contained up to an offset: the layout, then the offset, big-endian.
-pub fn write(next_offset: Offset) -> Vec<u8> {
+/// How far a shard has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Its changelog is contained up to here.
+    pub next_offset: Offset,
+    /// When that was all of it.
+    pub true_at: Millis,
+}
+
+impl Progress {
+    /// That of a shard that was never written.
+    pub const NONE: Self = Self { next_offset: Offset::START, true_at: Millis(0) };
+}
+
+/// The marker: the layout, then the offset and the time, big-endian.
+pub fn write(progress: Progress) -> Vec<u8> {
     let mut bytes = vec![LAYOUT];
-    bytes.extend_from_slice(&next_offset.0.to_be_bytes());
+    bytes.extend_from_slice(&progress.next_offset.0.to_be_bytes());
+    bytes.extend_from_slice(&progress.true_at.0.to_be_bytes());
     bytes
 }
 
-/// Where a shard's changelog goes on. A shard without a marker was never written.
-pub fn read(bytes: Option<&[u8]>) -> Result<Offset, MarkerError> {
+/// How far a shard has come. One without a marker was never written.
+pub fn read(bytes: Option<&[u8]>) -> Result<Progress, MarkerError> {
     match bytes {
-        None => Ok(Offset::START),
-        Some([LAYOUT, offset @ ..]) => {
-            let offset = offset.try_into().map_err(|_| MarkerError::Broken)?;
-            Ok(Offset(i64::from_be_bytes(offset)))
+        None => Ok(Progress::NONE),
+        Some([LAYOUT, numbers @ ..]) => {
+            let (offset, rest) = numbers.split_first_chunk::<8>().ok_or(MarkerError::Broken)?;
+            let true_at = rest.try_into().map_err(|_| MarkerError::Broken)?;
+            let next_offset = Offset(i64::from_be_bytes(*offset));
+            Ok(Progress { next_offset, true_at: Millis(i64::from_be_bytes(true_at)) })
         }
         Some([layout, ..]) => Err(MarkerError::Layout(*layout)),
         Some([]) => Err(MarkerError::Broken),
@@ -56,18 +74,20 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_marker_stay() {
-        assert_eq!(write(Offset(258)), [1, 0, 0, 0, 0, 0, 0, 1, 2]);
+        let progress = Progress { next_offset: Offset(258), true_at: Millis(3) };
+        assert_eq!(write(progress), [2, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
     }
 
     #[test]
     fn a_marker_says_what_was_written() {
-        assert_eq!(read(Some(&write(Offset(i64::MAX)))), Ok(Offset(i64::MAX)));
-        assert_eq!(read(None), Ok(Offset::START));
+        let progress = Progress { next_offset: Offset(i64::MAX), true_at: Millis(-1) };
+        assert_eq!(read(Some(&write(progress))), Ok(progress));
+        assert_eq!(read(None), Ok(Progress::NONE));
     }
 
     #[test]
     fn another_layout_is_told_from_a_broken_marker() {
-        assert_eq!(read(Some(&[2, 9, 9])), Err(MarkerError::Layout(2)));
+        assert_eq!(read(Some(&[3, 9, 9])), Err(MarkerError::Layout(3)));
         assert_eq!(read(Some(&[LAYOUT, 0])), Err(MarkerError::Broken));
         assert_eq!(read(Some(&[])), Err(MarkerError::Broken));
     }

@@ -36,14 +36,6 @@ pub enum OpenError {
         /// `store.path`
         path: PathBuf,
     },
-    /// A version of Quell before this one wrote it. The changelog has all of it.
-    #[error("store at {} has layout {found}, older than {LAYOUT}: wipe it to restore from the changelog", path.display())]
-    OlderLayout {
-        /// `store.path`
-        path: PathBuf,
-        /// Its layout.
-        found: u8,
-    },
     /// A version of Quell after this one wrote it.
     #[error("store at {} has layout {found}, newer than {LAYOUT}: run the newer quell, or wipe it", path.display())]
     NewerLayout {
@@ -57,6 +49,9 @@ pub enum OpenError {
     Damaged {
         /// `store.path`
         path: PathBuf,
+        /// How it shows.
+        #[source]
+        cause: Option<rocksdb::Error>,
     },
     /// Nothing more can be written there.
     #[error("store at {} has no space left on its disk: make room", path.display())]
@@ -98,8 +93,25 @@ impl OpenError {
     /// What RocksDB says about the rows of the store at `path`.
     pub(crate) fn rows(path: &Path, cause: rocksdb::Error) -> Self {
         let path = path.to_path_buf();
-        if is_disk_full(&cause) { Self::DiskFull { path } } else { Self::Rows { path, cause } }
+        if is_disk_full(&cause) {
+            Self::DiskFull { path }
+        } else if is_damage(&cause) {
+            Self::Damaged { path, cause: Some(cause) }
+        } else {
+            Self::Rows { path, cause }
+        }
     }
+
+    /// Whether throwing the rows away and restoring them from the changelog mends it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
+/// Whether RocksDB found something else than what it had written: a checksum that does not fit, or a file that is gone.
+pub(crate) fn is_damage(error: &rocksdb::Error) -> bool {
+    error.kind() == rocksdb::ErrorKind::Corruption || error.as_ref().contains("No such file or directory")
 }
 
 /// Whether RocksDB met a full disk. It tells only by its message, which ends in the system's.

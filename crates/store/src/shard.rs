@@ -8,6 +8,7 @@ use rocksdb::{BoundColumnFamily, IteratorMode, ReadOptions};
 
 use crate::database::{Database, column_family_name};
 use crate::marker;
+use crate::open_error::is_damage;
 
 /// The committed rows of one shard. Any thread may read; each read sees whole writes only, one read and the next may
 /// see a write between them.
@@ -23,7 +24,10 @@ impl DiskShard {
     }
 
     fn column_family(&self) -> Result<Arc<BoundColumnFamily<'_>>, ReadError> {
-        self.database.rows.cf_handle(&self.column_family).ok_or_else(|| ReadError(format!("no {}", self.column_family)))
+        self.database
+            .rows
+            .cf_handle(&self.column_family)
+            .ok_or_else(|| ReadError::Failed(format!("no {}", self.column_family)))
     }
 }
 
@@ -65,5 +69,5 @@ impl Rows for DiskShard {
 }
 
 fn unreadable(error: rocksdb::Error) -> ReadError {
-    ReadError(error.into_string())
+    if is_damage(&error) { ReadError::Damaged(error.into_string()) } else { ReadError::Failed(error.into_string()) }
 }

@@ -46,6 +46,25 @@ pub const DEAD_LETTERS: Definition = metric(
     &["code"],
 );
 
+/// Bugs, or records made to find one.
+pub const PANICS: Definition =
+    metric("quell_panics_total", "Epochs that panicked and were thrown away; the record becomes a dead letter.", &[]);
+
+/// Broken disks.
+pub const STORE_DAMAGES: Definition =
+    metric("quell_store_damages_total", "Times that the store was found damaged and restored from the changelog.", &[]);
+
+/// Whether all run the same.
+pub const POLICY_MISMATCH: Definition =
+    metric("quell_policy_mismatch", "1 while another instance runs another policy: nothing relaxes until then.", &[]);
+
+/// What of a changed policy is still to come.
+pub const TO_BE_REVIEWED: Definition = metric(
+    "quell_policy_unreviewed_identifiers",
+    "Identifiers that have yet to be reviewed under a changed policy; 0 once it is taken up.",
+    &[],
+);
+
 /// How fast an opt-out arrives.
 pub const PROPAGATION: Definition = Definition {
     name: "quell_propagation_seconds",

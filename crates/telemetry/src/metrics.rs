@@ -45,6 +45,10 @@ pub(crate) struct Series {
     pub commit_failures: IntCounterVec,
     pub relaxations: IntCounterVec,
     pub deferred_relaxations: IntGauge,
+    pub policy_mismatch: IntGauge,
+    pub to_be_reviewed: IntGauge,
+    pub panics: IntCounter,
+    pub store_damages: IntCounter,
     pub local_messages: IntCounter,
     pub remote_messages: IntCounter,
     pub rebalances: IntCounterVec,
@@ -125,6 +129,10 @@ impl Series {
             shards_restoring: gauge(registry, definitions::SHARDS_RESTORING),
             store_bytes: gauge(registry, definitions::STORE_BYTES),
             registry_stalled: gauge(registry, definitions::REGISTRY_STALLED),
+            policy_mismatch: gauge(registry, definitions::POLICY_MISMATCH),
+            to_be_reviewed: gauge(registry, definitions::TO_BE_REVIEWED),
+            panics: counter(registry, definitions::PANICS),
+            store_damages: counter(registry, definitions::STORE_DAMAGES),
             events,
             dead_letters,
             commit_failures,
@@ -308,6 +316,12 @@ mod tests {
             Times that the inputs were paused: most shards restoring, the graph topic behind, or the memory for records full.
         quell_last_commit_timestamp_seconds gauge {}
             When an epoch was last committed, in seconds since 1970; 0 before the first.
+        quell_panics_total counter {}
+            Epochs that panicked and were thrown away; the record becomes a dead letter.
+        quell_policy_mismatch gauge {}
+            1 while another instance runs another policy: nothing relaxes until then.
+        quell_policy_unreviewed_identifiers gauge {}
+            Identifiers that have yet to be reviewed under a changed policy; 0 once it is taken up.
         quell_propagation_seconds histogram {action, downstream}
             From the causing record's Kafka timestamp to the suppression's commit; a relaxation waits on purpose.
             le: 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 300
@@ -325,6 +339,8 @@ mod tests {
             Owned shards that are still being restored from the changelog.
         quell_store_bytes gauge {}
             Bytes on disk of the owned shards.
+        quell_store_damages_total counter {}
+            Times that the store was found damaged and restored from the changelog.
         quell_suppressions_total counter {downstream}
             Suppressions published, by downstream.
         quell_unacknowledged gauge {downstream}
@@ -373,6 +389,9 @@ mod tests {
         quell_input_pauses_total{reason="graph_behind"} 0
         quell_input_pauses_total{reason="restoring"} 0
         quell_last_commit_timestamp_seconds 0
+        quell_panics_total 0
+        quell_policy_mismatch 0
+        quell_policy_unreviewed_identifiers 0
         quell_propagation_seconds_sum{action="relax",downstream="ads"} 0
         quell_propagation_seconds_count{action="relax",downstream="ads"} 0
         quell_propagation_seconds_sum{action="relax",downstream="ml"} 0
@@ -393,6 +412,7 @@ mod tests {
         quell_shards_owned 0
         quell_shards_restoring 0
         quell_store_bytes 0
+        quell_store_damages_total 0
         quell_suppressions_total{downstream="ads"} 0
         quell_suppressions_total{downstream="ml"} 0
         quell_unacknowledged{downstream="ads"} 0

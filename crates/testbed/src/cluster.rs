@@ -229,6 +229,6 @@ mod tests {
 
     #[test]
     fn hashes_are_javas() {
-        assert_eq!([java_hash(""), java_hash("quell"), java_hash("polygenelubricants")], [0, 107_944_246, 0]);
+        assert_eq!([java_hash(""), java_hash("quell"), java_hash("polygenelubricants")], [0, 107_943_937, 0]);
     }
 }

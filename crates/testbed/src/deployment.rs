@@ -9,6 +9,8 @@ use std::time::Duration;
 use quell_domain::Policy;
 use quell_kafka::{ReadRecord, Settings, TopicReadError, Topics, read_topic};
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -105,7 +107,9 @@ impl Deployment {
             .set("bootstrap.servers", &kafka.bootstrap)
             .set("log_level", "0")
             .set("enable.idempotence", "true")
-            .set("message.max.bytes", "4000000")
+            // What is sent may be larger than what a broker takes: it counts what is packed.
+            .set("message.max.bytes", "100000000")
+            .set("compression.type", "zstd")
             .set("linger.ms", "1")
             .create()
             .unwrap();
@@ -120,6 +124,17 @@ impl Deployment {
         let made = deployment.quell(&["topics", "create"]);
         assert!(made.status.success(), "topics create: {}", String::from_utf8_lossy(&made.stderr));
         deployment
+    }
+
+    /// Writes another policy (PREFIX stands before its topics), for engines that are started from now on, and makes the
+    /// topics that it needs.
+    pub fn change_policy(&mut self, policy: &str) {
+        let policy = policy.replace("PREFIX", &self.prefix);
+        std::fs::write(self.dir.path().join("policy.toml"), &policy).unwrap();
+        self.policy = Arc::new(Policy::parse(&policy).unwrap());
+        self.settings.topics.suppressions = self.policy.downstreams().iter().map(|known| known.topic.clone()).collect();
+        let made = self.quell(&["topics", "create"]);
+        assert!(made.status.success(), "topics create: {}", String::from_utf8_lossy(&made.stderr));
     }
 
     pub fn topics(&self) -> &Topics {
@@ -223,7 +238,22 @@ path = "policy.toml"
 
     /// Starts an engine. Its store is the instance's own, and kept.
     pub fn start(&self, instance: &str) -> Instance {
-        Instance::start(self, instance)
+        Instance::start(self, instance, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub fn start_with(&self, instance: &str, environment: &[(&str, &str)]) -> Instance {
+        Instance::start(self, instance, environment)
+    }
+
+    /// Gives a topic these settings, and all others their defaults.
+    pub fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
+        let client: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.settings.bootstrap_servers).create().unwrap();
+        let config = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        let config = settings.iter().fold(config, |config, (name, value)| config.set(name, value));
+        let altered = pollster::block_on(client.alter_configs(&[config], &AdminOptions::new())).unwrap();
+        assert!(altered.iter().all(Result::is_ok), "{topic} was not altered");
     }
 
     /// Writes records, and waits until the broker has them.

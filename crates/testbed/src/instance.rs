@@ -17,7 +17,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub fn start(deployment: &Deployment, name: &str) -> Self {
+    pub fn start(deployment: &Deployment, name: &str, environment: &[(&str, &str)]) -> Self {
         let port = free_port();
         let config = deployment.configure(name, port);
         let log = deployment.dir.path().join(format!("{name}.log"));
@@ -27,6 +27,7 @@ impl Instance {
             .arg(config)
             .arg("run")
             .env("NO_COLOR", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
@@ -85,6 +86,7 @@ impl Instance {
         self.metric("quell_consumer_lag_records", &[]) == Some(0.0)
             && self.metric("quell_deferred_relaxations", &[]) == Some(0.0)
             && self.metric("quell_shards_restoring", &[]) == Some(0.0)
+            && self.metric("quell_policy_unreviewed_identifiers", &[]) == Some(0.0)
     }
 
     /// SIGSTOP: from now on it does nothing, and does not know.

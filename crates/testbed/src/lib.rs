@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, reason = "for tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "for tests")]
+#![allow(clippy::new_without_default, clippy::should_implement_trait, reason = "a deployment costs seconds")]
 
 pub mod broker;
 pub mod cluster;

@@ -41,11 +41,7 @@ impl Fields {
                 Some(millis) => Ok(millis),
                 None => whole(number.as_f64().ok_or_else(wrong)?).ok_or_else(wrong),
             },
-            Value::String(text) => {
-                let timestamp: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
-                let millis = timestamp.as_nanosecond().div_euclid(1_000_000);
-                i64::try_from(millis).map_err(|_| wrong())
-            }
+            Value::String(text) => rfc_3339(&text).ok_or_else(wrong),
             _ => Err(wrong()),
         }
     }
@@ -77,6 +73,23 @@ impl Fields {
         let known = symbols.iter().position(|known| *known == symbol);
         known.ok_or_else(|| format!("{name} is none of {}", symbols.join(", ")))
     }
+}
+
+/// An RFC 3339 time in milliseconds; also one at the very end of the year 9999, which is beyond what the time library
+/// takes for an instant, and with more digits of a second than it knows.
+fn rfc_3339(text: &str) -> Option<i64> {
+    const DIGITS_MAX: usize = 9;
+    let (before, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let (kept, behind) = (fraction.get(..digits.min(DIGITS_MAX))?, fraction.get(digits..)?);
+    let point = if text.len() > before.len() { "." } else { "" };
+    let text = format!("{before}{point}{kept}{behind}");
+
+    let pieces = jiff::fmt::temporal::Pieces::parse(&text).ok()?;
+    let local = pieces.date().to_datetime(pieces.time()?);
+    let since_epoch = local.duration_since(jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    let millis = i64::try_from(since_epoch.as_nanos().div_euclid(1_000_000)).ok()?;
+    millis.checked_sub(i64::from(pieces.to_numeric_offset()?.seconds()) * 1_000)
 }
 
 /// The whole part of a number of milliseconds.

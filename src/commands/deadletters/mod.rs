@@ -21,8 +21,9 @@ pub enum DeadlettersCommand {
     List(list::ListArguments),
     /// Put refused records back where they came from, as they were
     #[command(
-        after_help = "Key, value, headers and timestamp are those of the original record. To put one back twice \
-                            does no harm. What is refused again becomes a dead letter again."
+        after_help = "Key, value, headers and timestamp are those of the original record. A dead letter stays where \
+                      it is: run again, it is put back again, which does no harm to what has taken effect, and doubles \
+                      what is still refused. Use --since to leave out what was put back before."
     )]
     Replay(replay::ReplayArguments),
 }

@@ -72,7 +72,9 @@ fn ask(base: &str, path: &str, config: &Config) -> Result<String, Failure> {
         return Ok(body);
     }
     let said = serde_json::from_str(&body).map(|problem: Problem| problem.error);
-    Err(Failure::failed(said.unwrap_or_else(|_| format!("what answers at {base} is no engine: {}", response.status()))))
+    let said = said.unwrap_or_else(|_| format!("what answers at {base} is no engine: {}", response.status()));
+    // The identifier, as it was asked for, is none.
+    Err(if response.status() == 400 { Failure::usage(said) } else { Failure::failed(said) })
 }
 
 /// An address that listens everywhere is reached on this machine.

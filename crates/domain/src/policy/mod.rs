@@ -191,11 +191,14 @@ impl Policy {
     /// What an event names that names a right: `admt` covers each of its systems (contract, point 2).
     #[must_use]
     pub fn named_by(&self, name: &str) -> Option<RightSet> {
-        let mut named: RightSet = [self.right(name)?].into_iter().collect();
-        if name == ADMT {
-            named = named.union(self.admt_systems());
-        }
-        Some(named)
+        Some(self.with_systems([self.right(name)?].into_iter().collect()))
+    }
+
+    /// The same rights, and with `admt` each of its systems.
+    #[must_use]
+    pub fn with_systems(&self, rights: RightSet) -> RightSet {
+        let has_admt = self.right(ADMT).is_some_and(|admt| rights.contains(admt));
+        if has_admt { rights.union(self.admt_systems()) } else { rights }
     }
 
     /// The rights `admt:<system>`.
@@ -293,6 +296,6 @@ impl Deed {
     }
 }
 
-/// The right that has systems.
-const ADMT: &str = "admt";
+/// The right that has systems: `admt:<system>` for each.
+pub const ADMT: &str = "admt";
 const ADMT_SYSTEM: &str = "admt:";

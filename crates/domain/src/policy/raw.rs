@@ -61,7 +61,7 @@ pub(super) struct RawSource {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCalendar {
-    pub deadline_business_days: Option<u32>,
+    pub deadline_business_days: Option<i64>,
     pub time_zone: Option<String>,
     #[serde(default)]
     pub holidays: Vec<String>,

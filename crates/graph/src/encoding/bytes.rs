@@ -56,12 +56,20 @@ impl Writer {
 
 /// Reads from a buffer.
 #[derive(Debug)]
-pub(crate) struct Reader<'a>(pub &'a [u8]);
+pub(crate) struct Reader<'a> {
+    left: &'a [u8],
+    /// A name that was read and that the policy does not declare.
+    pub undeclared: Option<&'a str>,
+}
 
 impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { left: bytes, undeclared: None }
+    }
+
     pub fn byte(&mut self) -> Result<u8, Corrupt> {
-        let (first, rest) = self.0.split_first().ok_or(Corrupt)?;
-        self.0 = rest;
+        let (first, rest) = self.left.split_first().ok_or(Corrupt)?;
+        self.left = rest;
         Ok(*first)
     }
 
@@ -80,7 +88,7 @@ impl<'a> Reader<'a> {
     /// A count of things of at least one byte each: no more than bytes are left.
     pub fn count(&mut self) -> Result<usize, Corrupt> {
         let count = usize::try_from(self.number()?).map_err(|_| Corrupt)?;
-        if count <= self.0.len() { Ok(count) } else { Err(Corrupt) }
+        if count <= self.left.len() { Ok(count) } else { Err(Corrupt) }
     }
 
     pub fn signed(&mut self) -> Result<i64, Corrupt> {
@@ -93,14 +101,14 @@ impl<'a> Reader<'a> {
     }
 
     pub fn fixed(&mut self) -> Result<u64, Corrupt> {
-        let (number, rest) = self.0.split_first_chunk::<8>().ok_or(Corrupt)?;
-        self.0 = rest;
+        let (number, rest) = self.left.split_first_chunk::<8>().ok_or(Corrupt)?;
+        self.left = rest;
         Ok(u64::from_be_bytes(*number))
     }
 
     pub fn raw(&mut self, length: usize) -> Result<&'a [u8], Corrupt> {
-        let (bytes, rest) = self.0.split_at_checked(length).ok_or(Corrupt)?;
-        self.0 = rest;
+        let (bytes, rest) = self.left.split_at_checked(length).ok_or(Corrupt)?;
+        self.left = rest;
         Ok(bytes)
     }
 
@@ -118,6 +126,6 @@ impl<'a> Reader<'a> {
     }
 
     pub fn end(&self) -> Result<(), Corrupt> {
-        if self.0.is_empty() { Ok(()) } else { Err(Corrupt) }
+        if self.left.is_empty() { Ok(()) } else { Err(Corrupt) }
     }
 }

@@ -24,7 +24,7 @@ pub fn write_edge(vocabulary: &Vocabulary, edge: &Edge) -> Vec<u8> {
 /// # Errors
 /// When the bytes are none that [`write_edge`] wrote.
 pub fn read_edge(vocabulary: &Vocabulary, bytes: &[u8]) -> Result<Edge, Corrupt> {
-    let mut reader = Reader(bytes);
+    let mut reader = Reader::new(bytes);
     let edge = read(&mut reader, vocabulary)?;
     reader.end()?;
     Ok(edge)

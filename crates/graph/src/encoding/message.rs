@@ -7,12 +7,34 @@ use quell_domain::{AckOutcome, Acknowledgement};
 use super::bytes::{Corrupt, Reader, Writer};
 use super::choice::{read_choice, read_contribution, write_choice, write_contribution};
 use super::vocabulary::Vocabulary;
+use crate::basis::{FORMAT, NewerFormat};
 use crate::edge::LinkRegister;
 use crate::generation::{Generation, RetractionCause};
 use crate::message::{Addressed, Message, Operation, Origin};
 
-/// The layout of a batch. A larger one is refused.
-const LAYOUT: u8 = 1;
+/// What a record of the graph topic carries.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The fingerprint of the policy of whoever wrote it.
+    pub policy: u64,
+    /// The operations; none, if it is there to tell of the policy.
+    pub operations: Vec<Addressed>,
+}
+
+/// Why a record of the graph topic was not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// The bytes are none that [`write_operations`] wrote.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// A later version wrote it. It has to wait until this instance is of that version, too.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
+    /// It is about a right or a downstream that the policy of this instance does not declare. It has to wait until it
+    /// does: who wrote it runs another policy.
+    #[error("another instance runs a policy that declares `{0}`, and this one does not")]
+    Undeclared(String),
+}
 
 const CHOOSE: u8 = 1;
 const LINK: u8 = 2;
@@ -26,7 +48,8 @@ const ASKS: u8 = 1 << 2;
 /// One record of the graph topic.
 #[must_use]
 pub fn write_operations(vocabulary: &Vocabulary, operations: &[Addressed]) -> Vec<u8> {
-    let mut writer = Writer(vec![LAYOUT]);
+    let mut writer = Writer(vec![FORMAT]);
+    writer.fixed(vocabulary.policy().fingerprint());
     writer.count(operations.len());
     let mut last: Option<&Arc<Origin>> = None;
     for addressed in operations {
@@ -45,12 +68,14 @@ pub fn write_operations(vocabulary: &Vocabulary, operations: &[Addressed]) -> Ve
 /// The operations of a record of the graph topic.
 ///
 /// # Errors
-/// When the bytes are none that [`write_operations`] wrote.
-pub fn read_operations(vocabulary: &Vocabulary, bytes: &[u8]) -> Result<Vec<Addressed>, Corrupt> {
-    let mut reader = Reader(bytes);
-    if reader.byte()? != LAYOUT {
-        return Err(Corrupt);
+/// See [`BatchError`].
+pub fn read_operations(vocabulary: &Vocabulary, bytes: &[u8]) -> Result<Batch, BatchError> {
+    let mut reader = Reader::new(bytes);
+    let format = reader.byte()?;
+    if format > FORMAT {
+        return Err(NewerFormat(format).into());
     }
+    let policy = reader.fixed()?;
     let count = reader.count()?;
     let mut operations = Vec::with_capacity(count);
     let mut origin = Arc::new(Origin::default());
@@ -59,13 +84,15 @@ pub fn read_operations(vocabulary: &Vocabulary, bytes: &[u8]) -> Result<Vec<Addr
             origin = Arc::new(read_origin(&mut reader)?);
         }
         let to = reader.identifier()?;
-        // None: about a right or a downstream that the policy no longer declares.
-        if let Some(operation) = read_operation(&mut reader, vocabulary)? {
-            operations.push(Addressed { to, operation, origin: Arc::clone(&origin) });
-        }
+        // None: about a downstream that the policy does not declare.
+        let operation = read_operation(&mut reader, vocabulary)?;
+        operations.extend(operation.map(|operation| Addressed { to, operation, origin: Arc::clone(&origin) }));
     }
     reader.end()?;
-    Ok(operations)
+    match reader.undeclared {
+        Some(name) => Err(BatchError::Undeclared(name.to_owned())),
+        None => Ok(Batch { policy, operations }),
+    }
 }
 
 fn write_operation(writer: &mut Writer, vocabulary: &Vocabulary, operation: &Operation) {
@@ -100,7 +127,9 @@ fn read_operation(reader: &mut Reader<'_>, vocabulary: &Vocabulary) -> Result<Op
     Ok(match reader.byte()? {
         CHOOSE => {
             let choice = read_choice(reader, None)?;
-            Some(Operation::Choose { choice, rights: vocabulary.read_rights(reader)? })
+            // Whoever wrote it may not have known every system of ours.
+            let rights = vocabulary.policy().with_systems(vocabulary.read_rights(reader)?);
+            Some(Operation::Choose { choice, rights })
         }
         LINK => {
             let other = reader.identifier()?;

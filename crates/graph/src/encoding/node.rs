@@ -72,7 +72,7 @@ pub fn write_node(vocabulary: &Vocabulary, me: &Identifier, node: &Node) -> Vec<
 /// # Errors
 /// When the bytes are none that [`write_node`] wrote.
 pub fn read_node(vocabulary: &Vocabulary, me: &Identifier, bytes: &[u8]) -> Result<Node, Corrupt> {
-    let mut reader = Reader(bytes);
+    let mut reader = Reader::new(bytes);
     if reader.byte()? != LAYOUT {
         return Err(Corrupt);
     }
@@ -280,6 +280,7 @@ fn read_via(reader: &mut Reader<'_>, edges: &Edges) -> Result<Option<Identifier>
 
 fn write_deliveries(writer: &mut Writer, vocabulary: &Vocabulary, node: &Node) {
     writer.number(node.version);
+    writer.number(u64::from(node.told_under));
     let latest = node.deliveries.iter().map(|delivery| delivery.published_at).max().unwrap_or(Millis(0));
     writer.millis(latest);
     writer.count(node.deliveries.len());
@@ -293,6 +294,7 @@ fn write_deliveries(writer: &mut Writer, vocabulary: &Vocabulary, node: &Node) {
 
 fn read_deliveries(reader: &mut Reader<'_>, vocabulary: &Vocabulary, node: &mut Node) -> Result<(), Corrupt> {
     node.version = reader.number()?;
+    node.told_under = u32::try_from(reader.number()?).map_err(|_| Corrupt)?;
     let latest = reader.millis()?;
     for _ in 0..reader.count()? {
         let downstream = vocabulary.read_downstream(reader)?;

@@ -55,12 +55,22 @@ impl Vocabulary {
         writer.raw(self.right_code(right));
     }
 
-    /// None for a right that the policy does not declare (any more).
+    /// None for a right that the policy does not declare; the reader remembers that there was one.
     pub(super) fn read_right(&self, reader: &mut Reader<'_>) -> Result<Option<Right>, Corrupt> {
-        match reader.byte()? {
-            IN_FULL => Ok(self.policy.right(reader.text()?)),
-            code => self.by_code.get(usize::from(code)).copied().ok_or(Corrupt),
+        let (right, name) = match reader.byte()? {
+            IN_FULL => {
+                let name = reader.text()?;
+                (self.policy.right(name), name)
+            }
+            code => {
+                let (_, name) = WELL_KNOWN.iter().find(|(known, _)| *known == code).ok_or(Corrupt)?;
+                (self.by_code.get(usize::from(code)).copied().flatten(), *name)
+            }
+        };
+        if right.is_none() {
+            reader.undeclared.get_or_insert(name);
         }
+        Ok(right)
     }
 
     pub(super) fn write_rights(&self, writer: &mut Writer, rights: RightSet) {
@@ -86,8 +96,13 @@ impl Vocabulary {
         writer.bytes(name.as_bytes());
     }
 
-    /// None for a downstream that the policy does not declare (any more).
+    /// None for a downstream that the policy does not declare.
     pub(super) fn read_downstream(&self, reader: &mut Reader<'_>) -> Result<Option<DownstreamNumber>, Corrupt> {
-        Ok(self.policy.downstream(reader.text()?))
+        let name = reader.text()?;
+        let downstream = self.policy.downstream(name);
+        if downstream.is_none() {
+            reader.undeclared.get_or_insert(name);
+        }
+        Ok(downstream)
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use quell_domain::{
     AckOutcome, Acknowledgement, Action, ChoiceEvent, DownstreamNumber, Identifier, LinkEvent, Millis, Policy, Right,
-    RightState, ShardCount, ShardNumber,
+    RightSet, RightState, ShardCount, ShardNumber,
 };
 use quell_graph::{
-    Addressed, Change, Direction, LinkRegister, Operation, Origin, Pace, Sequence, Shard, Statement, Vocabulary,
-    authority, read_operations, write_operations,
+    Addressed, Change, Direction, LinkRegister, OpenError, Operation, Origin, Pace, Sequence, Shard, Statement,
+    Vocabulary, authority, read_operations, write_operations,
 };
 use quell_model::{World, final_state};
 
@@ -28,7 +28,10 @@ const DELIVERIES_MAX: usize = 2_000_000;
 #[derive(Clone, Debug)]
 pub struct Published {
     pub version: u64,
-    pub rights: Vec<(Right, RightState)>,
+    /// By the rights' names.
+    pub rights: Vec<(String, RightState)>,
+    /// Its downstream was not in the policy for a while; it is told everything again.
+    pub was_gone: bool,
 }
 
 /// An epoch that is not in the store yet.
@@ -58,12 +61,16 @@ pub struct Deployment {
     safe: Safe,
     sealed: VecDeque<Sealed>,
     pub now: Millis,
-    pub world: World,
+    /// With the names of the rights that they name: which those are, the policy of the end decides.
+    choices: Vec<(ChoiceEvent, Vec<&'static str>)>,
+    links: Vec<LinkEvent>,
     pub published: BTreeMap<(Identifier, DownstreamNumber), Published>,
     acknowledged: HashMap<(Identifier, DownstreamNumber), u64>,
     pub statements: u64,
     pub relaxations: u64,
     pub deliveries: usize,
+    /// How often a shard refused a policy that does not declare what is in use.
+    pub refused: usize,
     /// What no run may do, and this one did.
     pub broken: Vec<String>,
 }
@@ -86,12 +93,14 @@ impl Deployment {
             safe: Safe::default(),
             sealed: VecDeque::new(),
             now: Millis(1_795_464_000_000),
-            world: World::default(),
+            choices: Vec::new(),
+            links: Vec::new(),
             published: BTreeMap::new(),
             acknowledged: HashMap::new(),
             statements: 0,
             relaxations: 0,
             deliveries: 0,
+            refused: 0,
             broken: Vec::new(),
         }
     }
@@ -102,8 +111,8 @@ impl Deployment {
 
     // ---- what comes in
 
-    pub fn choose(&mut self, event: &ChoiceEvent) {
-        self.world.choices.push(event.clone());
+    pub fn choose(&mut self, event: &ChoiceEvent, names: &[&'static str]) {
+        self.choices.push((event.clone(), names.to_vec()));
         for to in &event.identifiers {
             let operation = Operation::Choose { choice: Arc::clone(&event.choice), rights: event.rights };
             self.hand_in(to.clone(), operation);
@@ -111,7 +120,7 @@ impl Deployment {
     }
 
     pub fn link(&mut self, event: &LinkEvent) {
-        self.world.links.push(event.clone());
+        self.links.push(event.clone());
         let (to, other) = authority(event.a.clone(), event.b.clone());
         let register = LinkRegister { observed_at: event.observed_at, holds: event.holds };
         self.hand_in(to, Operation::Link { other, register });
@@ -159,7 +168,48 @@ impl Deployment {
     /// Sends every waiting operation through its bytes, as if another instance were to do it.
     pub fn send_all(&mut self) {
         let bytes = write_operations(&self.vocabulary, &self.waiting);
-        self.waiting = read_operations(&self.vocabulary, &bytes).unwrap();
+        self.waiting = read_operations(&self.vocabulary, &bytes).unwrap().operations;
+    }
+
+    /// Everything is started again under another policy. What was not committed comes again. A policy that no longer
+    /// declares what is in use is refused, and the one before stays.
+    pub fn change_policy(&mut self, policy: Policy) {
+        self.abort();
+        let is_declared = |name: &&str| policy.right(name).is_some();
+        let names = self.choices.iter().flat_map(|(_, names)| names);
+        let handed_in = |name: &str| self.policy().named_by(name).unwrap();
+        let needed = names.fold(RightSet::EMPTY, |all, name| all.union(handed_in(name)));
+        if !needed.iter().all(|right| is_declared(&self.policy().right_name(right))) {
+            let vocabulary = Arc::new(Vocabulary::new(Arc::new(policy)));
+            for (number, rows) in (0..).map(ShardNumber).zip(&self.rows) {
+                match Shard::new(number, Arc::clone(&vocabulary), rows.clone()) {
+                    Err(OpenError::Undeclared(_)) => self.refused += 1,
+                    Err(error) => panic!("{error}"),
+                    Ok(shard) => assert_eq!(shard.counters().choices.get("admt:lending"), None),
+                }
+            }
+            return;
+        }
+        let vocabulary = Arc::new(Vocabulary::new(Arc::new(policy)));
+        for operations in [&mut self.waiting, &mut self.handed_in, &mut self.safe.waiting] {
+            let bytes = write_operations(&self.vocabulary, operations);
+            *operations = read_operations(&vocabulary, &bytes).unwrap().operations;
+        }
+        let open = |(number, rows): (u32, &MemoryRows)| {
+            Shard::new(ShardNumber(number), Arc::clone(&vocabulary), rows.clone()).unwrap()
+        };
+        self.shards = (0..).zip(&self.rows).map(open).collect();
+        let downstreams = vocabulary.policy().downstreams().len();
+        for ((_, downstream), published) in &mut self.published {
+            published.was_gone |= usize::from(downstream.0) >= downstreams;
+        }
+        self.vocabulary = vocabulary;
+    }
+
+    /// Some nodes of a shard are reviewed under the policy of now.
+    pub fn review(&mut self, which: u64, limit: usize) {
+        let at = usize::try_from(which % self.shards.len() as u64).unwrap();
+        self.shards[at].review(limit, &Arc::new(Origin::default()), &mut self.waiting).unwrap();
     }
 
     /// Ends the epoch.
@@ -199,9 +249,9 @@ impl Deployment {
                 inherited: stated.inherited,
                 due_at: calendar.due_at(stated.choice.received_at),
             };
-            (stated.right, state)
+            (self.vocabulary.policy().right_name(stated.right).to_owned(), state)
         });
-        let published = Published { version: statement.version, rights: rights.collect() };
+        let published = Published { version: statement.version, rights: rights.collect(), was_gone: false };
         if statement.direction == Direction::Relax {
             self.relaxations += 1;
         }
@@ -210,7 +260,7 @@ impl Deployment {
             if last.version >= published.version {
                 self.broken.push(format!("{key:?}: version {} after {}", published.version, last.version));
             }
-            if last.rights == published.rights {
+            if last.rights == published.rights && !last.was_gone {
                 self.broken.push(format!("{key:?}: version {} repeats {:?}", published.version, last.rights));
             }
         }
@@ -230,6 +280,12 @@ impl Deployment {
     /// Delivers everything, commits it, and lets what waits relax.
     pub fn rest(&mut self, seed: u64) {
         let mut which = seed;
+        while self.shards.iter().any(|shard| shard.revision().is_some()) {
+            which += 1;
+            self.review(which, 2);
+            self.seal(false);
+            self.commit(0);
+        }
         while !self.waiting.is_empty() && self.deliveries < DELIVERIES_MAX {
             which = which.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             self.deliver(which >> 20);
@@ -268,9 +324,14 @@ impl Deployment {
     /// Everything in which this differs from the model, or from itself.
     pub fn faults(&mut self) -> Vec<String> {
         let mut faults = self.broken.clone();
-        let world = self.world.clone();
         let vocabulary = Arc::clone(&self.vocabulary);
         let policy = vocabulary.policy();
+        let choices = self.choices.iter().map(|(event, names)| {
+            let named = names.iter().map(|name| policy.named_by(name).unwrap());
+            let rights = named.fold(RightSet::EMPTY, RightSet::union);
+            ChoiceEvent { rights, ..event.clone() }
+        });
+        let world = World { choices: choices.collect(), links: self.links.clone() };
         let state = final_state(policy, &world);
         let downstreams = || (0..).map(DownstreamNumber).take(policy.downstreams().len());
         let mut hubs = 0;
@@ -282,16 +343,30 @@ impl Deployment {
             }
             for downstream in downstreams() {
                 let published = self.published.get(&(identifier.clone(), downstream));
-                let rights = published.map(|published| published.rights.as_slice());
-                faults.extend(state.disagreements(policy, downstream, identifier, rights));
+                let rights: Option<Vec<(Right, RightState)>> = published.map(|published| {
+                    let known = published.rights.iter();
+                    known.map(|(name, state)| (policy.right(name).unwrap(), state.clone())).collect()
+                });
+                faults.extend(state.disagreements(policy, downstream, identifier, rights.as_deref()));
             }
+        }
+        let sums =
+            |counts: fn(&quell_graph::Counters) -> u64| self.shards.iter().map(|shard| counts(shard.counters())).sum();
+        let identifiers: u64 = sums(|counters| counters.identifiers.values().sum());
+        let named = state.identifiers().count() as u64;
+        // An unlink of what was never linked is known at one end only.
+        if identifiers > named {
+            faults.push(format!("counts {identifiers} identifiers, and {named} were named"));
         }
         for (identifier, downstream) in self.published.keys() {
             if state.of(identifier).is_none() {
                 faults.push(format!("{identifier} for {downstream:?}: nobody named it"));
             }
         }
-        let unacknowledged = self.published.iter().filter(|(key, published)| {
+        let is_declared = |(key, _): &(&(Identifier, DownstreamNumber), &Published)| {
+            usize::from(key.1.0) < policy.downstreams().len()
+        };
+        let unacknowledged = self.published.iter().filter(is_declared).filter(|(key, published)| {
             self.acknowledged.get(*key).is_none_or(|acknowledged| *acknowledged < published.version)
         });
         let unacknowledged = unacknowledged.count() as u64;

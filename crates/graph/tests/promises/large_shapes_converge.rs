@@ -5,7 +5,10 @@ use std::sync::Arc;
 use quell_domain::{Action, Choice, ChoiceEvent, EventId, Identifier, LinkEvent, Millis};
 
 use crate::deployment::Deployment;
-use crate::scenario::policy;
+use crate::scenario::{PLAIN, Variant, policy};
+
+/// Something that happens to a deployment.
+type Happens = Box<dyn Fn(&mut Deployment)>;
 
 fn cookie(number: usize) -> Identifier {
     Identifier::new("cookie_id", &format!("c{number}")).unwrap()
@@ -19,7 +22,7 @@ fn choice(action: Action, at: i64, who: &Identifier) -> ChoiceEvent {
     let identifiers = vec![who.clone()];
     let event_id = EventId::new(&format!("{action:?} {at}")).unwrap();
     let choice = Arc::new(Choice::new(event_id, action, Millis(at), Millis(at), &identifiers));
-    ChoiceEvent { choice, rights: policy(None).named_by("sale").unwrap(), identifiers }
+    ChoiceEvent { choice, rights: policy(PLAIN).named_by("sale").unwrap(), identifiers }
 }
 
 fn link(a: &Identifier, b: &Identifier, at: i64) -> LinkEvent {
@@ -38,11 +41,11 @@ fn assert_right(deployment: &mut Deployment) {
 
 #[test]
 fn a_chain_of_1_000() {
-    let mut deployment = Deployment::new(policy(None), 3);
+    let mut deployment = Deployment::new(policy(PLAIN), 3);
     for number in 1..1_000 {
         deployment.link(&link(&cookie(number - 1), &cookie(number), 1));
     }
-    deployment.choose(&choice(Action::OptOut, 1, &cookie(0)));
+    deployment.choose(&choice(Action::OptOut, 1, &cookie(0)), &["sale"]);
     assert_right(&mut deployment);
     assert_eq!(deployment.published.len(), 1_000);
 
@@ -53,24 +56,24 @@ fn a_chain_of_1_000() {
 
 #[test]
 fn a_clique_of_200_tells_everyone_once() {
-    let mut deployment = Deployment::new(policy(None), 3);
+    let mut deployment = Deployment::new(policy(PLAIN), 3);
     for a in 0..200 {
         (0..a).for_each(|b| deployment.link(&link(&cookie(a), &cookie(b), 1)));
     }
-    deployment.choose(&choice(Action::OptOut, 1, &cookie(77)));
+    deployment.choose(&choice(Action::OptOut, 1, &cookie(77)), &["sale"]);
     assert_right(&mut deployment);
     assert_eq!(deployment.statements, 200);
 
-    deployment.choose(&choice(Action::OptIn, 2, &cookie(77)));
+    deployment.choose(&choice(Action::OptIn, 2, &cookie(77)), &["sale"]);
     assert_right(&mut deployment);
     assert_eq!(deployment.relaxations, 200);
 }
 
 #[test]
 fn a_star_of_200_relaxes_what_leaves_it() {
-    let mut deployment = Deployment::new(policy(None), 3);
+    let mut deployment = Deployment::new(policy(PLAIN), 3);
     (0..200).for_each(|number| deployment.link(&link(&cookie(0), &account(number), 1)));
-    deployment.choose(&choice(Action::OptOut, 1, &account(0)));
+    deployment.choose(&choice(Action::OptOut, 1, &account(0)), &["sale"]);
     assert_right(&mut deployment);
     for number in 0..100 {
         deployment.link(&unlink(&cookie(0), &account(number), 2));
@@ -83,7 +86,7 @@ fn an_event_at_a_hub_of_100_000_reads_a_few_rows() {
     const NEIGHBOURS: usize = 100_000;
     const ROWS_MAX: u64 = 64;
     const DELIVERIES_MAX: usize = 16;
-    let mut deployment = Deployment::new(policy(Some(5)), 1);
+    let mut deployment = Deployment::new(policy(Variant { limit: Some(5), ..PLAIN }), 1);
     let tablet = cookie(0);
     for number in 0..NEIGHBOURS {
         deployment.link(&link(&tablet, &account(number), 1));
@@ -92,10 +95,13 @@ fn an_event_at_a_hub_of_100_000_reads_a_few_rows() {
     assert!(deployment.is_hub(&tablet));
 
     let person = account(31_337);
-    let events: [(&str, Box<dyn Fn(&mut Deployment)>); 7] = [
-        ("an opt-out at a neighbour", Box::new(|to| to.choose(&choice(Action::OptOut, 1, &account(31_337))))),
-        ("another", Box::new(|to| to.choose(&choice(Action::OptOut, 2, &account(4_711))))),
-        ("an opt-in at a neighbour", Box::new(|to| to.choose(&choice(Action::OptIn, 3, &account(31_337))))),
+    let events: [(&str, Happens); 7] = [
+        (
+            "an opt-out at a neighbour",
+            Box::new(|to| to.choose(&choice(Action::OptOut, 1, &account(31_337)), &["sale"])),
+        ),
+        ("another", Box::new(|to| to.choose(&choice(Action::OptOut, 2, &account(4_711)), &["sale"]))),
+        ("an opt-in at a neighbour", Box::new(|to| to.choose(&choice(Action::OptIn, 3, &account(31_337)), &["sale"]))),
         ("a link that is known", Box::new(|to| to.link(&link(&cookie(0), &account(5), 2)))),
         ("a new link", Box::new(|to| to.link(&link(&cookie(0), &account(100_001), 2)))),
         ("an unlink", Box::new(|to| to.link(&unlink(&cookie(0), &account(4_711), 3)))),
@@ -117,10 +123,10 @@ fn an_event_at_a_hub_of_100_000_reads_a_few_rows() {
 
 #[test]
 fn a_hub_tells_all_its_neighbours_what_was_chosen_at_it() {
-    let mut deployment = Deployment::new(policy(Some(5)), 2);
+    let mut deployment = Deployment::new(policy(Variant { limit: Some(5), ..PLAIN }), 2);
     (0..10_000).for_each(|number| deployment.link(&link(&cookie(0), &account(number), 1)));
     deployment.rest(7);
-    deployment.choose(&choice(Action::OptOut, 1, &cookie(0)));
+    deployment.choose(&choice(Action::OptOut, 1, &cookie(0)), &["sale"]);
     assert_right(&mut deployment);
     assert_eq!(deployment.statements, 10_001);
 }

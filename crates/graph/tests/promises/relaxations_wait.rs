@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quell_domain::{Action, Choice, ChoiceEvent, DownstreamNumber, EventId, Identifier, Millis};
 
 use crate::deployment::{Deployment, RELAX_AFTER};
-use crate::scenario::policy;
+use crate::scenario::{PLAIN, policy};
 
 const ADS: DownstreamNumber = DownstreamNumber(0);
 
@@ -17,7 +17,7 @@ fn choose(deployment: &mut Deployment, action: Action, at: i64) {
     let event_id = EventId::new(&format!("e{at}")).unwrap();
     let identifiers = vec![person()];
     let choice = Arc::new(Choice::new(event_id, action, Millis(at), Millis(at), &identifiers));
-    deployment.choose(&ChoiceEvent { choice, rights: policy(None).named_by("sale").unwrap(), identifiers });
+    deployment.choose(&ChoiceEvent { choice, rights: policy(PLAIN).named_by("sale").unwrap(), identifiers }, &["sale"]);
     deployment.deliver(0);
 }
 
@@ -39,7 +39,7 @@ fn wait_millis() -> u64 {
 
 #[test]
 fn a_restriction_is_published_in_the_epoch_that_finds_it() {
-    let mut deployment = Deployment::new(policy(None), 1);
+    let mut deployment = Deployment::new(policy(PLAIN), 1);
     choose(&mut deployment, Action::OptOut, 1);
     epoch(&mut deployment, 0, false);
     assert_eq!(opted_out(&deployment), Some(true));
@@ -47,7 +47,7 @@ fn a_restriction_is_published_in_the_epoch_that_finds_it() {
 
 #[test]
 fn a_first_opt_in_lifts_nothing_and_is_published_at_once() {
-    let mut deployment = Deployment::new(policy(None), 1);
+    let mut deployment = Deployment::new(policy(PLAIN), 1);
     choose(&mut deployment, Action::OptIn, 1);
     epoch(&mut deployment, 0, false);
     assert_eq!(opted_out(&deployment), Some(false));
@@ -55,7 +55,7 @@ fn a_first_opt_in_lifts_nothing_and_is_published_at_once() {
 
 #[test]
 fn a_relaxation_is_published_once_it_has_held_long_enough() {
-    let mut deployment = Deployment::new(policy(None), 1);
+    let mut deployment = Deployment::new(policy(PLAIN), 1);
     choose(&mut deployment, Action::OptOut, 1);
     epoch(&mut deployment, 0, true);
     choose(&mut deployment, Action::OptIn, 2);
@@ -68,7 +68,7 @@ fn a_relaxation_is_published_once_it_has_held_long_enough() {
 
 #[test]
 fn a_relaxation_does_not_happen_while_messages_wait() {
-    let mut deployment = Deployment::new(policy(None), 1);
+    let mut deployment = Deployment::new(policy(PLAIN), 1);
     choose(&mut deployment, Action::OptOut, 1);
     epoch(&mut deployment, 0, true);
     choose(&mut deployment, Action::OptIn, 2);
@@ -81,7 +81,7 @@ fn a_relaxation_does_not_happen_while_messages_wait() {
 
 #[test]
 fn an_opt_out_in_the_meantime_ends_the_wait() {
-    let mut deployment = Deployment::new(policy(None), 1);
+    let mut deployment = Deployment::new(policy(PLAIN), 1);
     choose(&mut deployment, Action::OptOut, 1);
     epoch(&mut deployment, 0, true);
     choose(&mut deployment, Action::OptIn, 2);
@@ -99,7 +99,7 @@ fn an_opt_out_in_the_meantime_ends_the_wait() {
 
 #[test]
 fn a_crash_neither_loses_nor_prolongs_the_wait() {
-    let mut deployment = Deployment::new(policy(None), 1);
+    let mut deployment = Deployment::new(policy(PLAIN), 1);
     choose(&mut deployment, Action::OptOut, 1);
     epoch(&mut deployment, 0, true);
     choose(&mut deployment, Action::OptIn, 2);

@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use quell_domain::{Action, Choice, ChoiceEvent, DownstreamNumber, EventId, Identifier, LinkEvent, Millis, Policy};
+use quell_domain::{
+    Action, Choice, ChoiceEvent, DownstreamNumber, EventId, Identifier, LinkEvent, Millis, Policy, RightSet,
+};
 
 use crate::deployment::Deployment;
 
 /// One thing that happens.
 #[derive(Clone)]
 pub enum Step {
-    /// `rights`: 1 sale, 2 sharing, 3 both.
+    /// `rights`: the sum of 1 for sale, 2 for sharing, 4 for admt, 8 for admt:hiring.
     Choose { action: Action, rights: u8, at: i64, who: Who },
     /// A link, or an unlink, between two of the cast.
     Link { a: usize, b: usize, holds: bool, at: i64 },
@@ -25,8 +27,23 @@ pub enum Step {
     Commit(usize),
     /// What is not in the store is lost.
     Crash,
+    /// Everything starts again under another policy.
+    Policy(Variant),
+    /// So many nodes of a shard, picked by the first number, are reviewed.
+    Review(u64, usize),
     /// A downstream acknowledges the last that it was told.
     Acknowledge { who: usize, downstream: u8 },
+}
+
+/// A policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// How many accounts a cookie may have, if there is a limit.
+    pub limit: Option<u32>,
+    /// Whether for `sharing` the latest choice holds.
+    pub latest: bool,
+    /// Whether there is one more system, one more downstream, and another that takes more.
+    pub more: bool,
 }
 
 /// Whom a choice names.
@@ -40,8 +57,8 @@ pub enum Who {
 
 #[derive(Clone)]
 pub struct Scenario {
-    /// How many accounts a cookie may have, if there is a limit.
-    pub limit: Option<u32>,
+    /// The policy in the beginning.
+    pub policy: Variant,
     pub shards: u32,
     /// How many identifiers there are. Every third is an account, the others are cookies.
     pub cast: usize,
@@ -63,6 +80,8 @@ impl fmt::Debug for Step {
             Self::Seal(after) => write!(f, "Seal({after})"),
             Self::Commit(cached) => write!(f, "Commit({cached})"),
             Self::Crash => f.write_str("Crash"),
+            Self::Policy(variant) => write!(f, "Policy({variant:?})"),
+            Self::Review(which, limit) => write!(f, "Review({which}, {limit})"),
             Self::Acknowledge { who, downstream } => {
                 write!(f, "Acknowledge {{ who: {who}, downstream: {downstream} }}")
             }
@@ -74,46 +93,64 @@ impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "Scenario {{ limit: {:?}, shards: {}, cast: {}, rest: {}, steps: vec![",
-            self.limit, self.shards, self.cast, self.rest
+            "Scenario {{ policy: {:?}, shards: {}, cast: {}, rest: {}, steps: vec![",
+            self.policy, self.shards, self.cast, self.rest
         )?;
         self.steps.iter().try_for_each(|step| writeln!(f, "    {step:?},"))?;
         f.write_str("] }")
     }
 }
 
-pub fn policy(limit: Option<u32>) -> Policy {
+/// The policy without anything special.
+pub const PLAIN: Variant = Variant { limit: None, latest: true, more: false };
+
+pub fn policy(variant: Variant) -> Policy {
+    let Variant { limit, latest, more } = variant;
     let limit = limit.map_or_else(String::new, |limit| format!("max_neighbours = {{ account_id = {limit} }}"));
+    let join = if latest { "latest_wins" } else { "opt_out_wins" };
+    let (one_system, crm_takes) = if more { (", \"lending\"", "\"sale\", \"sharing\"") } else { ("", "\"sharing\"") };
+    let one_downstream = if more {
+        "[downstreams.ml]\ntopic = \"suppression.ml\"\nrights = [\"sale\", \"admt\", \"admt:*\"]\nidentifier_types = [\"cookie_id\"]"
+    } else {
+        ""
+    };
     let text = format!(
         r#"
         version = "scenario"
         [identifier_types.cookie_id]
         {limit}
         [identifier_types.account_id]
+        [rights.admt]
+        systems = ["hiring"{one_system}]
         [rights.sale]
         [rights.sharing]
-        join = "latest_wins"
+        join = "{join}"
         [downstreams.ads]
         topic = "suppression.ads"
-        rights = ["sale", "sharing"]
+        rights = ["sale", "sharing", "admt", "admt:*"]
         identifier_types = ["cookie_id", "account_id"]
         [downstreams.crm]
         topic = "suppression.crm"
-        rights = ["sharing"]
+        rights = [{crm_takes}]
         identifier_types = ["account_id"]
+        {one_downstream}
         "#
     );
     Policy::parse(&text).unwrap()
 }
 
+fn any_variant() -> impl Strategy<Value = Variant> {
+    let limit = prop_oneof![1 => Just(None), 4 => (1u32..4).prop_map(Some)];
+    (limit, any::<bool>(), any::<bool>()).prop_map(|(limit, latest, more)| Variant { limit, latest, more })
+}
+
 /// Any scenario.
 pub fn any_scenario() -> impl Strategy<Value = Scenario> {
-    let limit = prop_oneof![1 => Just(None), 4 => (1u32..4).prop_map(Some)];
     let cast = prop_oneof![4 => 3usize..7, 2 => 7usize..13, 1 => Just(20usize)];
     let size = prop_oneof![3 => Just(16usize), 2 => Just(50usize), 1 => Just(150usize)];
-    (limit, 1u32..4, cast, size, any::<u64>()).prop_flat_map(|(limit, shards, cast, size, rest)| {
+    (any_variant(), 1u32..4, cast, size, any::<u64>()).prop_flat_map(|(policy, shards, cast, size, rest)| {
         prop::collection::vec(any_step(cast), 1..size).prop_map(move |steps| Scenario {
-            limit,
+            policy,
             shards,
             cast,
             steps,
@@ -125,7 +162,7 @@ pub fn any_scenario() -> impl Strategy<Value = Scenario> {
 /// One in which nothing is ever taken back, and nobody is a hub.
 pub fn growing_scenario() -> impl Strategy<Value = Scenario> {
     any_scenario().prop_map(|mut scenario| {
-        scenario.limit = None;
+        scenario.policy.limit = None;
         for step in &mut scenario.steps {
             match step {
                 Step::Choose { action, rights, .. } => {
@@ -133,6 +170,7 @@ pub fn growing_scenario() -> impl Strategy<Value = Scenario> {
                     *rights = 1;
                 }
                 Step::Link { holds, .. } => *holds = true,
+                Step::Policy(variant) => variant.limit = None,
                 _ => {}
             }
         }
@@ -149,7 +187,7 @@ fn any_step(cast: usize) -> impl Strategy<Value = Step> {
     ];
     let holds = prop_oneof![2 => Just(true), 1 => Just(false)];
     prop_oneof![
-        4 => (action, 1u8..4, 0i64..20, who)
+        4 => (action, 1u8..16, 0i64..20, who)
             .prop_map(|(action, rights, at, who)| Step::Choose { action, rights, at, who }),
         8 => (0..cast, 1..cast, holds, 0i64..20)
             .prop_map(move |(a, further, holds, at)| Step::Link { a, b: (a + further) % cast, holds, at }),
@@ -158,6 +196,8 @@ fn any_step(cast: usize) -> impl Strategy<Value = Step> {
         2 => (0i64..40).prop_map(Step::Seal),
         2 => (0usize..4).prop_map(Step::Commit),
         1 => Just(Step::Crash),
+        1 => any_variant().prop_map(Step::Policy),
+        2 => (any::<u64>(), 1usize..5).prop_map(|(which, limit)| Step::Review(which, limit)),
         1 => (0..cast, 0u8..2).prop_map(|(who, downstream)| Step::Acknowledge { who, downstream }),
     ]
 }
@@ -171,7 +211,7 @@ pub fn identifier(number: usize) -> Identifier {
 impl Scenario {
     /// Everything that happens, and not yet what follows by itself.
     pub fn play(&self) -> Deployment {
-        let mut deployment = Deployment::new(policy(self.limit), self.shards);
+        let mut deployment = Deployment::new(policy(self.policy), self.shards);
         for (number, step) in self.steps.iter().enumerate() {
             self.step(&mut deployment, number, step);
         }
@@ -189,10 +229,13 @@ impl Scenario {
                 };
                 // Ids need not be unique.
                 let event_id = EventId::new(&format!("e{}", number / 2)).unwrap();
-                let rights = [("sale", 1), ("sharing", 2)].into_iter().filter(|(_, bit)| rights & bit != 0);
-                let rights = rights.map(|(name, _)| deployment.policy().right(name).unwrap()).collect();
+                let all = [("sale", 1), ("sharing", 2), ("admt", 4), ("admt:hiring", 8)];
+                let names: Vec<&str> =
+                    all.into_iter().filter(|(_, bit)| rights & bit != 0).map(|(name, _)| name).collect();
+                let named = names.iter().map(|name| deployment.policy().named_by(name).unwrap());
+                let rights = named.fold(RightSet::EMPTY, RightSet::union);
                 let choice = Choice::new(event_id, *action, Millis(*at), Millis(*at), &identifiers);
-                deployment.choose(&ChoiceEvent { choice: Arc::new(choice), rights, identifiers });
+                deployment.choose(&ChoiceEvent { choice: Arc::new(choice), rights, identifiers }, &names);
             }
             Step::Link { a, b, holds, at } => deployment.link(&LinkEvent {
                 a: identifier(*a),
@@ -210,6 +253,8 @@ impl Scenario {
             }
             Step::Commit(cached) => deployment.commit(*cached),
             Step::Crash => deployment.abort(),
+            Step::Policy(variant) => deployment.change_policy(policy(*variant)),
+            Step::Review(which, limit) => deployment.review(*which, *limit),
             Step::Acknowledge { who, downstream } => {
                 deployment.acknowledge(&identifier(*who), DownstreamNumber(*downstream));
             }

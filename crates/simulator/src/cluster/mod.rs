@@ -7,6 +7,7 @@ mod transactions;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use fastrand::Rng;
 use quell_domain::Millis;
@@ -129,15 +130,12 @@ impl Cluster {
         chosen.is_some()
     }
 
-    /// Removes what is superseded from a changelog.
-    pub fn compact(&mut self) {
-        let changelogs = self.partitions.iter_mut();
-        let changelogs: Vec<&mut Partition> = changelogs
-            .filter(|(place, _)| matches!(place, Place::Output(OutputTopic::Changelog(_))))
-            .map(|(_, partition)| partition)
-            .collect();
-        if let Some(changelog) = self.chance.choice(changelogs) {
-            changelog.compact();
+    /// Removes what is superseded from the changelogs, and deletions that have been kept for long enough.
+    pub fn compact_all(&mut self, now: Millis, deletions_kept: Duration) {
+        for (place, partition) in &mut self.partitions {
+            if matches!(place, Place::Output(OutputTopic::Changelog(_))) {
+                partition.compact(now, deletions_kept);
+            }
         }
     }
 }

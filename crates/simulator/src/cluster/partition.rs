@@ -1,6 +1,7 @@
 //! A partition: records, and the markers that decide those of transactions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use quell_domain::Millis;
 use quell_engine::log::{Header, Offset};
@@ -17,6 +18,10 @@ pub struct Entry {
     pub timestamp: Millis,
     /// Superseded, and removed. Kept here for those who check; readers do not see it.
     pub compacted: bool,
+    /// A deletion that was kept for long enough, and removed.
+    pub expired: bool,
+    /// When it was first met by the cleaner, which keeps deletions for some time after that.
+    cleaned_at: Option<Millis>,
 }
 
 /// A partition. Markers take offsets, too, and are never delivered.
@@ -49,7 +54,9 @@ impl Partition {
         if let Some(transaction) = transaction {
             self.open.entry(transaction).or_insert(at);
         }
-        self.entries.push(Some(Entry { transaction, key, value, headers, timestamp, compacted: false }));
+        let (compacted, expired, cleaned_at) = (false, false, None);
+        let entry = Entry { transaction, key, value, headers, timestamp, compacted, expired, cleaned_at };
+        self.entries.push(Some(entry));
         offset(at)
     }
 
@@ -74,7 +81,7 @@ impl Partition {
 
     /// What a read-committed reader gets between two offsets; the end is not beyond the last stable offset.
     pub fn committed(&self, from: Offset, until: Offset) -> impl Iterator<Item = (Offset, &Entry)> {
-        self.history(from, until).filter(|(_, entry)| !entry.compacted)
+        self.history(from, until).filter(|(_, entry)| !entry.compacted && !entry.expired)
     }
 
     /// The same, with what was compacted meanwhile.
@@ -88,14 +95,16 @@ impl Partition {
         })
     }
 
-    /// Of each key only the last committed record stays, deletions too.
-    pub fn compact(&mut self) {
+    /// Of each key only the last committed record stays, and of deletions not even that for ever.
+    pub fn compact(&mut self, now: Millis, deletions_kept: Duration) {
         let stable = index(self.stable());
         let mut seen = BTreeSet::new();
         for entry in self.entries.iter_mut().take(stable).rev().flatten() {
             let aborted = entry.transaction.is_some_and(|transaction| self.aborted.contains(&transaction));
             if !aborted {
                 entry.compacted = !seen.insert(entry.key.clone());
+                let cleaned_at = *entry.cleaned_at.get_or_insert(now);
+                entry.expired |= entry.value.is_none() && cleaned_at + deletions_kept < now;
             }
         }
     }

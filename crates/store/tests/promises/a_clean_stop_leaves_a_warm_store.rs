@@ -1,6 +1,6 @@
 use quell_domain::ShardNumber;
 use quell_engine::log::Offset;
-use quell_engine::store::Store as _;
+use quell_engine::store::{Opened, Store as _};
 use tempfile::tempdir;
 
 use crate::scenes::{changes, open, put, rows};
@@ -36,7 +36,7 @@ fn a_store_without_shards_can_be_closed() {
 
 fn assert_whole(mut store: quell_store::DiskStore, shards: u32) {
     for number in 0..shards {
-        let (shard, next_offset) = store.open_shard(ShardNumber(number)).unwrap();
+        let Opened { rows: shard, next_offset, .. } = store.open_shard(ShardNumber(number)).unwrap();
         assert_eq!(next_offset, Offset(10));
         assert_eq!(rows(&shard), [(vec![1], "a".to_owned())]);
     }

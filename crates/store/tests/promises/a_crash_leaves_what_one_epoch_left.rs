@@ -89,9 +89,9 @@ fn row_changes(shard: u32, epoch: i64) -> Vec<Change> {
 fn assert_what_one_epoch_left(path: &Path) -> i64 {
     let mut store = DiskStore::open(path, &options()).unwrap();
     let opened: Vec<_> = (0..SHARDS).map(|number| store.open_shard(ShardNumber(number)).unwrap()).collect();
-    let Offset(epoch) = opened[0].1;
-    for (number, (shard, next_offset)) in (0..).zip(opened) {
-        assert_eq!(next_offset, Offset(epoch), "shard {number}");
+    let Offset(epoch) = opened[0].next_offset;
+    for (number, shard) in (0..).zip(opened) {
+        assert_eq!(shard.next_offset, Offset(epoch), "shard {number}");
         let mut expected = std::collections::BTreeMap::new();
         for (key, value) in (1..=epoch).flat_map(|epoch| row_changes(number, epoch)) {
             match value {
@@ -99,7 +99,7 @@ fn assert_what_one_epoch_left(path: &Path) -> i64 {
                 None => expected.remove(&key),
             };
         }
-        assert_eq!(rows(&shard), expected.into_iter().collect::<Vec<_>>(), "shard {number} at epoch {epoch}");
+        assert_eq!(rows(&shard.rows), expected.into_iter().collect::<Vec<_>>(), "shard {number} at epoch {epoch}");
     }
     epoch
 }

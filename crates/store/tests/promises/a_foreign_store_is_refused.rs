@@ -3,10 +3,11 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use quell_domain::ShardNumber;
+use quell_engine::log::Offset;
 use quell_engine::store::Store as _;
 use quell_store::{DiskStore, Options};
 use rocksdb::DB;
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 use crate::scenes::{changes, open, options};
 
@@ -44,7 +45,7 @@ fn in_use() {
 #[test]
 fn in_use_by_a_shard_alone() {
     let directory = tempdir().unwrap();
-    let (shard, _) = open(directory.path()).open_shard(ShardNumber(0)).unwrap();
+    let shard = open(directory.path()).open_shard(ShardNumber(0)).unwrap().rows;
     assert!(refusal(directory.path(), &options()).contains("in use"));
     drop(shard);
     open(directory.path());
@@ -74,22 +75,33 @@ fn of_nobody() {
 
 #[test]
 fn of_another_layout() {
-    assert_snapshot!(refusal_of_marker(&[2, 0]), @"store at PATH has layout 2, newer than 1: run the newer quell, or wipe it");
-    assert_snapshot!(refusal_of_marker(&[0]), @"store at PATH has layout 0, older than 1: wipe it to restore from the changelog");
+    assert_snapshot!(refusal_of_marker(&[3, 0]), @"store at PATH has layout 3, newer than 2: run the newer quell, or wipe it");
+}
+
+/// The changelog has all of it.
+#[test]
+fn a_shard_in_an_older_layout_is_as_new() {
+    let directory = store_with_marker(&[1, 0, 0, 0, 0, 0, 0, 0, 9]);
+    let shard = open(directory.path()).open_shard(ShardNumber(0)).unwrap();
+    assert_eq!(shard.next_offset, Offset::START);
 }
 
 #[test]
 fn damaged() {
-    assert_snapshot!(refusal_of_marker(&[1, 0]), @"store at PATH is damaged: wipe it to restore from the changelog");
+    assert_snapshot!(refusal_of_marker(&[2, 0]), @"store at PATH is damaged: wipe it to restore from the changelog");
 
     let directory = tempdir().unwrap();
     drop(open(directory.path()));
     fs::write(directory.path().join("rows/CURRENT"), "nonsense").unwrap();
-    assert_snapshot!(refusal(directory.path(), &options()), @"store at PATH cannot be opened: if its disk is in order, wipe it to restore from the changelog: Corruption: CURRENT file does not end with newline");
+    assert_snapshot!(refusal(directory.path(), &options()), @"store at PATH is damaged: wipe it to restore from the changelog: Corruption: CURRENT file does not end with newline");
 }
 
 /// Of a store in which a shard's own row says something else.
 fn refusal_of_marker(marker: &[u8]) -> String {
+    refusal(store_with_marker(marker).path(), &options())
+}
+
+fn store_with_marker(marker: &[u8]) -> TempDir {
     let directory = tempdir().unwrap();
     let mut store = open(directory.path());
     store.open_shard(ShardNumber(0)).unwrap();
@@ -99,5 +111,5 @@ fn refusal_of_marker(marker: &[u8]) -> String {
     let rows = DB::open_cf(&rocksdb::Options::default(), directory.path().join("rows"), ["shard-0"]).unwrap();
     rows.put_cf(rows.cf_handle("shard-0").unwrap(), [0], marker).unwrap();
     drop(rows);
-    refusal(directory.path(), &options())
+    directory
 }

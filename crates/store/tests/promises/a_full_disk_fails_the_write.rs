@@ -1,6 +1,6 @@
 use quell_domain::ShardNumber;
 use quell_engine::log::Offset;
-use quell_engine::store::Store as _;
+use quell_engine::store::{Opened, Store as _};
 use tempfile::tempdir;
 
 use crate::child;
@@ -23,7 +23,7 @@ fn a_write_fails_when_the_disk_is_full_and_what_was_flushed_stays() {
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(printed.contains("the store failed: "), "{printed}{}", String::from_utf8_lossy(&output.stderr));
 
-    let (shard, next_offset) = open(directory.path()).open_shard(ShardNumber(0)).unwrap();
+    let Opened { rows: shard, next_offset, .. } = open(directory.path()).open_shard(ShardNumber(0)).unwrap();
     assert_eq!(next_offset, Offset(1));
     assert_eq!(rows(&shard), [(vec![1], "a".to_owned())]);
 }

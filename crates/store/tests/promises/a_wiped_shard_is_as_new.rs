@@ -1,6 +1,6 @@
 use quell_domain::ShardNumber;
 use quell_engine::log::Offset;
-use quell_engine::store::Store as _;
+use quell_engine::store::{Opened, Store as _};
 use tempfile::tempdir;
 
 use crate::scenes::{changes, open, put, rows};
@@ -15,9 +15,9 @@ fn a_wiped_shard_is_as_new_and_the_others_stay() {
     }
     store.wipe_shard(ShardNumber(1)).unwrap();
 
-    let (other, other_offset) = store.open_shard(ShardNumber(0)).unwrap();
+    let Opened { rows: other, next_offset: other_offset, .. } = store.open_shard(ShardNumber(0)).unwrap();
     assert_eq!((rows(&other).len(), other_offset), (2, Offset(5)));
-    let (wiped, wiped_offset) = store.open_shard(ShardNumber(1)).unwrap();
+    let Opened { rows: wiped, next_offset: wiped_offset, .. } = store.open_shard(ShardNumber(1)).unwrap();
     assert_eq!((rows(&wiped).len(), wiped_offset), (0, Offset::START));
 
     store.write(vec![changes(1, 1, vec![put(&[3], "c")])]).unwrap();
@@ -33,7 +33,7 @@ fn a_wiped_shard_stays_wiped_over_a_restart() {
     store.wipe_shard(ShardNumber(1)).unwrap();
     drop(store);
 
-    let (shard, next_offset) = open(directory.path()).open_shard(ShardNumber(1)).unwrap();
+    let Opened { rows: shard, next_offset, .. } = open(directory.path()).open_shard(ShardNumber(1)).unwrap();
     assert_eq!((rows(&shard).len(), next_offset), (0, Offset::START));
 }
 

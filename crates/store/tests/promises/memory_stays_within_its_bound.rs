@@ -15,7 +15,7 @@ const ROW_BYTES: usize = 500;
 fn cache_and_memtables_together_stay_within_the_memory() {
     let directory = tempdir().unwrap();
     let mut store = open(directory.path());
-    let shards: Vec<_> = (0..SHARDS).map(|number| store.open_shard(ShardNumber(number)).unwrap().0).collect();
+    let shards: Vec<_> = (0..SHARDS).map(|number| store.open_shard(ShardNumber(number)).unwrap().rows).collect();
 
     let bound = options().memory_bytes;
     let mut most = 0;

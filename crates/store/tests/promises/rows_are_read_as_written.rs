@@ -1,6 +1,6 @@
 use quell_domain::ShardNumber;
 use quell_engine::log::Offset;
-use quell_engine::store::Store as _;
+use quell_engine::store::{Opened, Store as _};
 use quell_graph::Rows as _;
 use tempfile::tempdir;
 
@@ -9,7 +9,7 @@ use crate::scenes::{EVERYTHING, changes, delete, open, open_one, put, rows, writ
 #[test]
 fn a_new_shard_is_empty_and_starts_at_the_start() {
     let directory = tempdir().unwrap();
-    let (shard, next_offset) = open(directory.path()).open_shard(ShardNumber(3)).unwrap();
+    let Opened { rows: shard, next_offset, .. } = open(directory.path()).open_shard(ShardNumber(3)).unwrap();
     assert_eq!(next_offset, Offset::START);
     assert_eq!(rows(&shard), []);
     assert_eq!(shard.get(&[1]).unwrap(), None);
@@ -80,13 +80,13 @@ fn a_scan_of_everything_does_not_meet_the_stores_own_row() {
 fn shards_do_not_see_each_others_rows() {
     let directory = tempdir().unwrap();
     let mut store = open(directory.path());
-    let shards = [0, 1, 10].map(|number| store.open_shard(ShardNumber(number)).unwrap().0);
+    let shards = [0, 1, 10].map(|number| store.open_shard(ShardNumber(number)).unwrap().rows);
     store.write(vec![changes(0, 1, vec![put(&[1], "0")]), changes(10, 2, vec![put(&[1], "10")])]).unwrap();
 
     assert_eq!(rows(&shards[0]), [(vec![1], "0".to_owned())]);
     assert_eq!(rows(&shards[1]), []);
     assert_eq!(rows(&shards[2]), [(vec![1], "10".to_owned())]);
-    let offsets = [0, 1, 10].map(|number| store.open_shard(ShardNumber(number)).unwrap().1);
+    let offsets = [0, 1, 10].map(|number| store.open_shard(ShardNumber(number)).unwrap().next_offset);
     assert_eq!(offsets, [Offset(1), Offset(0), Offset(2)]);
 }
 
@@ -98,7 +98,7 @@ fn a_write_to_a_shard_that_is_not_open_writes_nothing() {
         store.write(vec![changes(0, 1, vec![put(&[1], "a")]), changes(1, 1, vec![put(&[1], "b")])]).unwrap_err();
     assert_eq!(error.to_string(), "the store failed: shard 1 is not open");
     assert_eq!(rows(&shard), []);
-    assert_eq!(store.open_shard(ShardNumber(0)).unwrap().1, Offset::START);
+    assert_eq!(store.open_shard(ShardNumber(0)).unwrap().next_offset, Offset::START);
 }
 
 #[test]

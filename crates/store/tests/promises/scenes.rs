@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quell_domain::ShardNumber;
+use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::Offset;
 use quell_engine::store::{ShardChanges, Store};
 use quell_graph::{Change, Rows};
@@ -22,7 +22,7 @@ pub fn open(path: &Path) -> DiskStore {
 /// A store with one open shard.
 pub fn open_one(path: &Path) -> (DiskStore, DiskShard) {
     let mut store = open(path);
-    let (shard, _) = store.open_shard(ShardNumber(0)).unwrap();
+    let shard = store.open_shard(ShardNumber(0)).unwrap().rows;
     (store, shard)
 }
 
@@ -35,7 +35,7 @@ pub fn delete(key: &[u8]) -> Change {
 }
 
 pub fn changes(shard: u32, next_offset: i64, changes: Vec<Change>) -> ShardChanges {
-    ShardChanges { shard: ShardNumber(shard), changes, next_offset: Offset(next_offset) }
+    ShardChanges { shard: ShardNumber(shard), changes, next_offset: Offset(next_offset), true_at: Millis(1) }
 }
 
 pub fn write(store: &mut DiskStore, next_offset: i64, rows: Vec<Change>) {

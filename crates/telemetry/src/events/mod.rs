@@ -10,6 +10,7 @@ mod broker;
 mod epoch;
 mod group;
 mod life;
+mod policies;
 mod progress;
 mod refusals;
 mod registry;
@@ -19,10 +20,11 @@ pub use broker::{BrokerBack, BrokerUnreachable};
 pub use epoch::{EpochCommitted, EpochFailed, Propagated};
 pub use group::{InputsPaused, PartitionsAssigned, PartitionsLost, PartitionsRevoked};
 pub use life::{EngineFailed, EngineStarted, EngineStopped, EngineStopping, HttpListening, StoreOpened};
+pub use policies::{EpochPanicked, PartitionAhead, PoliciesCompared, RevisionProgressed};
 pub use progress::{PartitionLag, ProgressReported, TopicLag};
 pub use refusals::{RecordsRefused, Refusals};
 pub use registry::{RegistryBack, RegistryUnavailable};
-pub use shards::{ChangelogRead, ChangelogTruncated, RestoreProgressed, ShardRestored};
+pub use shards::{ChangelogRead, ChangelogTruncated, RestoreProgressed, ShardRestored, ShardStale, StoreDamaged};
 
 use crate::metrics::Metrics;
 

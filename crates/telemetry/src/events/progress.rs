@@ -38,6 +38,8 @@ pub struct ProgressReported<'a> {
     pub unacknowledged: Vec<(&'a str, u64)>,
     /// Identifiers with a relaxation that waits.
     pub deferred_relaxations: u64,
+    /// Identifiers that have yet to be reviewed under a changed policy.
+    pub to_be_reviewed: u64,
     /// Bytes on disk.
     pub store_bytes: u64,
 }
@@ -54,6 +56,7 @@ impl Event for ProgressReported<'_> {
         series.shards_owned.set(whole(self.shards_owned));
         series.shards_restoring.set(whole(self.shards_restoring));
         series.deferred_relaxations.set(whole(self.deferred_relaxations));
+        series.to_be_reviewed.set(whole(self.to_be_reviewed));
         series.store_bytes.set(whole(self.store_bytes));
         series.consumer_lag.set(&self.lag);
         for (gauges, counts) in [(&series.hubs, &self.hubs), (&series.unacknowledged, &self.unacknowledged)] {

@@ -85,6 +85,38 @@ impl Event for ChangelogTruncated {
     }
 }
 
+/// What is stored of a shard is so old that its changelog may have forgotten deletions since: it begins anew, from the
+/// changelog alone.
+#[derive(Clone, Debug)]
+pub struct ShardStale {
+    /// Which shard.
+    pub shard: ShardNumber,
+}
+
+impl Event for ShardStale {
+    fn emit(&self, _: &Metrics) {
+        tracing::warn!(
+            target: "quell::shards",
+            shard = self.shard.0,
+            "stored rows are older than the changelog keeps deletions; restoring anew"
+        );
+    }
+}
+
+/// What is on the disk is not what was written there: all of it is thrown away and restored from the changelog.
+#[derive(Clone, Debug)]
+pub struct StoreDamaged<'a> {
+    /// How it showed.
+    pub reason: &'a str,
+}
+
+impl Event for StoreDamaged<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        tracing::error!(target: "quell::store", reason = self.reason, "the store is damaged; restoring it from the changelog");
+        metrics.series.store_damages.inc();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
