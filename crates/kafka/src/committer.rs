@@ -6,6 +6,7 @@
 //! waits for its fate.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,12 +22,19 @@ use rdkafka::{ClientContext, Message, TopicPartitionList};
 
 use crate::outage::Outage;
 use crate::settings::{Settings, Topics};
+use crate::watch::Watch;
 
 /// How long one call may take before it is made again.
 const CALL: Duration = Duration::from_secs(5);
 
 /// How long a commit is tried before its outcome is taken to be unknown, and a new producer settles it.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a producer that cannot begin waits before it tries again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether the thread has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long the flush naps when nothing has come back yet. `flush` itself looks every 10 ms only.
 const FLUSH_NAP: Duration = Duration::from_micros(200);
@@ -46,31 +54,53 @@ pub(crate) struct Ended {
 
 /// The handle of the committer's thread. Dropping it ends the thread, after the epoch in hand.
 pub(crate) struct Committer {
+    config: rdkafka::ClientConfig,
+    topics: Topics,
     jobs: Option<Sender<Job>>,
     ended: Receiver<Ended>,
     finished: Sender<Ended>,
+    in_hand: Option<EpochNumber>,
+    watch: Watch,
+    /// This handle is going.
+    stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Committer {
     /// Starts the thread, which makes its producer at once: its first id can take half a second.
     pub fn start(settings: &Settings, transactional_id: &str) -> std::io::Result<Self> {
-        let (jobs, waiting) = channel();
         let (finished, ended) = channel();
-        let worker_finished = finished.clone();
+        let (config, topics) = (settings.producer(transactional_id), settings.topics.clone());
+        let (jobs, in_hand, thread) = (None, None, None);
+        let (watch, stopping) = (Watch::default(), Arc::default());
+        let mut committer = Self { config, topics, jobs, ended, finished, in_hand, watch, stopping, thread };
+        committer.begin(None)?;
+        Ok(committer)
+    }
+
+    /// Starts a thread, maybe after one that is left behind with an epoch.
+    fn begin(&mut self, unsettled: Option<EpochNumber>) -> std::io::Result<()> {
+        let (jobs, waiting) = channel();
+        let finished = self.finished.clone();
+        self.watch = Watch::default();
         let worker = Worker {
-            config: settings.producer(transactional_id),
-            topics: settings.topics.clone(),
+            config: self.config.clone(),
+            topics: self.topics.clone(),
             outage: Arc::default(),
+            watch: self.watch.clone(),
+            stopping: Arc::clone(&self.stopping),
         };
         let thread = std::thread::Builder::new()
             .name("quell-committer".to_owned())
-            .spawn(move || worker.run(&waiting, &worker_finished))?;
-        Ok(Self { jobs: Some(jobs), ended, finished, thread: Some(thread) })
+            .spawn(move || worker.run(unsettled, &waiting, &finished))?;
+        self.jobs = Some(jobs);
+        self.thread = Some(thread);
+        Ok(())
     }
 
     /// Takes an epoch.
-    pub fn commit(&self, job: Job) {
+    pub fn commit(&mut self, job: Job) {
+        self.in_hand = Some(job.epoch.number);
         if let Some(jobs) = &self.jobs {
             // The thread ends only after this handle.
             drop(jobs.send(job));
@@ -84,17 +114,41 @@ impl Committer {
     }
 
     /// The end of an epoch, if there is one.
-    pub fn ended(&self) -> Option<Ended> {
-        self.ended.try_recv().ok()
+    pub fn ended(&mut self) -> Option<Ended> {
+        if self.watch.hangs(Instant::now()) {
+            self.leave_behind();
+        }
+        let ended = self.ended.try_recv().ok()?;
+        self.in_hand = None;
+        Some(ended)
+    }
+
+    /// Gives up a thread that does not come back, with its producer. A new producer of the same name settles what that
+    /// one has begun, and keeps it from doing anything more.
+    fn leave_behind(&mut self) {
+        tracing::warn!("a call to kafka's client does not come back; going on with a new producer");
+        drop(self.thread.take());
+        // What the thread that is left behind may still say is not heard.
+        (self.finished, self.ended) = channel();
+        if let Err(error) = self.begin(self.in_hand) {
+            tracing::error!(%error, "a thread cannot be started");
+        }
     }
 }
 
 impl Drop for Committer {
+    /// Waits for the thread, which tries nothing again from now on; not for one that hangs.
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
+        self.stopping.store(true, Ordering::Release);
+        let Some(thread) = self.thread.take() else { return };
+        while !thread.is_finished() {
+            if self.watch.hangs(Instant::now()) {
+                return;
+            }
+            std::thread::sleep(LOOK_AGAIN);
         }
+        drop(thread.join());
     }
 }
 
@@ -138,6 +192,8 @@ struct Worker {
     config: rdkafka::ClientConfig,
     topics: Topics,
     outage: Arc<Outage>,
+    watch: Watch,
+    stopping: Arc<AtomicBool>,
 }
 
 /// Why a transaction did not end well.
@@ -153,8 +209,14 @@ enum Fault {
 }
 
 impl Worker {
-    fn run(self, jobs: &Receiver<Job>, ended: &Sender<Ended>) {
-        let mut producer = self.new_producer();
+    fn run(self, unsettled: Option<EpochNumber>, jobs: &Receiver<Job>, ended: &Sender<Ended>) {
+        let Some(mut producer) = self.new_producer() else { return };
+        if let Some(epoch) = unsettled {
+            let error = CommitError::Ambiguous("a call to kafka's client did not come back".to_owned());
+            if ended.send(Ended { epoch, result: Err(error) }).is_err() {
+                return;
+            }
+        }
         while let Ok(job) = jobs.recv() {
             let epoch = job.epoch.number;
             let result = match self.transact(&producer, &job) {
@@ -169,7 +231,8 @@ impl Worker {
                     let (error, usable) = self.give_up(&producer, fault);
                     if !usable {
                         drop(producer);
-                        producer = self.new_producer();
+                        let Some(new) = self.new_producer() else { return };
+                        producer = new;
                     }
                     Err(error)
                 }
@@ -182,18 +245,22 @@ impl Worker {
         }
     }
 
-    /// A producer that has fenced whoever had our name before, and settled what was left open. Tries for ever.
-    fn new_producer(&self) -> TransactionalProducer {
-        loop {
+    /// A producer that has fenced whoever had our name before, and settled what was left open. Tries until it works, or the
+    /// handle is gone.
+    fn new_producer(&self) -> Option<TransactionalProducer> {
+        while !self.stopping.load(Ordering::Acquire) {
             let context = Deliveries { outage: Arc::clone(&self.outage), ..Deliveries::default() };
             let made = self.config.create_with_context::<_, TransactionalProducer>(context);
-            let error = match made.and_then(|producer| producer.init_transactions(CALL * 2).map(|()| producer)) {
-                Ok(producer) => return producer,
+            let begin =
+                |producer: &TransactionalProducer| self.watch.call(CALL * 2, || producer.init_transactions(CALL * 2));
+            let error = match made.and_then(|producer| begin(&producer).map(|()| producer)) {
+                Ok(producer) => return Some(producer),
                 Err(error) => error,
             };
             self.outage.report(&error, "the transactional producer cannot begin");
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(TRY_AGAIN);
         }
+        None
     }
 
     fn transact(&self, producer: &TransactionalProducer, job: &Job) -> Result<(), Fault> {
@@ -202,8 +269,8 @@ impl Worker {
             self.send(producer, output)?;
         }
         self.flush(producer)?;
-        retried(COMMIT_DEADLINE, || producer.send_offsets_to_transaction(&job.offsets, &job.group, CALL))?;
-        match retried(COMMIT_DEADLINE, || producer.commit_transaction(CALL)) {
+        self.retried(|| producer.send_offsets_to_transaction(&job.offsets, &job.group, CALL))?;
+        match self.retried(|| producer.commit_transaction(CALL)) {
             Err(Fault::Abort(error)) if is_retriable(&error) => Err(Fault::InDoubt(error)),
             other => other,
         }
@@ -279,21 +346,26 @@ impl Worker {
         if reason.is_some() {
             return (error, false);
         }
-        let aborted = retried(COMMIT_DEADLINE, || producer.abort_transaction(CALL));
+        let aborted = self.retried(|| producer.abort_transaction(CALL));
         (error, aborted.is_ok())
     }
-}
 
-/// Makes a call until it succeeds, fails for good, or its time is up.
-fn retried(deadline: Duration, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), Fault> {
-    let began = Instant::now();
-    loop {
-        match call() {
-            Ok(()) => return Ok(()),
-            Err(error) if is_retriable(&error) && began.elapsed() < deadline => {
-                tracing::debug!(%error, "trying again");
+    /// How long a call is made again and again.
+    fn deadline(&self) -> Duration {
+        if self.stopping.load(Ordering::Acquire) { Duration::ZERO } else { COMMIT_DEADLINE }
+    }
+
+    /// Makes a call until it succeeds, fails for good, or its time is up.
+    fn retried(&self, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), Fault> {
+        let began = Instant::now();
+        loop {
+            match self.watch.call(CALL, &mut call) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_retriable(&error) && began.elapsed() < self.deadline() => {
+                    tracing::debug!(%error, "trying again");
+                }
+                Err(error) => return Err(fault(error)),
             }
-            Err(error) => return Err(fault(error)),
         }
     }
 }

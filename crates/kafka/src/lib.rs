@@ -4,7 +4,7 @@
 //! engine thread: KafkaLog::poll ──┬── group.rs      consumer, what the group wants
 //!                                 ├── positions.rs  a thread of its own that asks for committed offsets
 //!                                 ├── restore.rs    changelogs up to the high watermark
-//!                                 └── committer.rs  a thread of its own with the transactional producer
+//!                                 └── committer.rs  a thread of its own with the transactional producer (watch.rs)
 //! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs)
 //! ```
 
@@ -18,6 +18,7 @@ mod reader;
 mod restore;
 mod settings;
 mod topics;
+mod watch;
 
 pub use log::KafkaLog;
 pub use publisher::{Message, PublishError, Publisher};
