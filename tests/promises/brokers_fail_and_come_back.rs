@@ -54,7 +54,8 @@ fn all_brokers_are_away_for_a_while() {
     let mut cluster = cluster();
     let deployment = Arc::new(Deployment::on(cluster.kafka(), POLICY, &[]));
     let load = Load::start(&deployment, 42, 300);
-    let one = deployment.start("one").wait_until_ready();
+    let (one, two) = (deployment.start("one"), deployment.start("two"));
+    wait_until_shared(&[&one, &two]);
     let before = opt_out("before");
     time_to_suppress(&deployment, &before);
     let began = Instant::now();
@@ -62,6 +63,8 @@ fn all_brokers_are_away_for_a_while() {
     wait_for("the engine to say that it waits", || {
         (began.elapsed() >= AWAY && one.log().contains("kafka does not answer; waiting")).then_some(())
     });
+    // Whoever is asked to stop does, with nobody there to hear of it.
+    assert!(two.stop().success());
     cluster.heal();
     let after = opt_out("after");
     time_to_suppress(&deployment, &after);

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::broker::broker;
 use crate::instance::Instance;
-use crate::unique;
+use crate::{unique, wait_for};
 
 /// The contract's example, with `sharing` joined the other way, so that both joins are met.
 pub const POLICY: &str = r#"
@@ -139,6 +139,11 @@ impl Deployment {
 
     pub fn topics(&self) -> &Topics {
         &self.settings.topics
+    }
+
+    /// Where the brokers are, for a client of the test.
+    pub fn bootstrap(&self) -> &str {
+        &self.kafka.bootstrap
     }
 
     /// Where an instance keeps its rows.
@@ -277,10 +282,10 @@ path = "policy.toml"
 
     /// All committed records of a topic.
     pub fn read(&self, topic: &str) -> Vec<ReadRecord> {
-        self.try_read(topic).unwrap()
+        wait_for(topic, || self.try_read(topic).ok())
     }
 
-    /// The same while brokers may be away.
+    /// The same, if the brokers are there.
     pub fn try_read(&self, topic: &str) -> Result<Vec<ReadRecord>, TopicReadError> {
         let mut records = Vec::new();
         read_topic(&self.settings, topic, |record| records.push(record))?;

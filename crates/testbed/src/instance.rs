@@ -53,10 +53,15 @@ impl Instance {
         Some((status, body.to_owned()))
     }
 
-    pub fn is_ready(&mut self) -> bool {
+    /// It has not ended by itself.
+    pub fn must_run(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!("the engine ended ({status}):\n{}", self.log());
         }
+    }
+
+    pub fn is_ready(&mut self) -> bool {
+        self.must_run();
         self.get("/health/ready").is_some_and(|(status, _)| status == 200)
     }
 
