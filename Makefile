@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR
 # rustup's own place, for a shell that was opened before Rust was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo up down test check simulate
+.PHONY: help demo up down test check simulate torture
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -32,6 +32,7 @@ test: ## everything that CI runs: check, then every test, on a real Kafka that t
 	@dev/setup --checks
 	@$(MAKE) --no-print-directory check
 	cargo test --release --locked --workspace
+	$(MAKE) --no-print-directory torture MINUTES=1
 	@if [ -x dev/test-examples ]; then echo dev/test-examples; dev/test-examples; fi
 
 check: ## format, lints, docs, dependencies, shell scripts, alerts, dashboard and compose file
@@ -47,3 +48,8 @@ check: ## format, lints, docs, dependencies, shell scripts, alerts, dashboard an
 simulate: ## seeded runs of several engines over a simulated log; SEED=n RUNS=n
 	@dev/setup
 	cargo run --release --locked --package quell-simulator -- $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
+
+torture: ## brokers, engines and network broken at random under load, then compared with the model; MINUTES=n SEED=n
+	@dev/setup
+	cargo build --release --locked --package quell --package quell-torture
+	$(CARGO_TARGET_DIR)/release/quell-torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
