@@ -19,6 +19,9 @@ const RECOVERED: Duration = Duration::from_secs(10);
 /// How long all brokers stay away.
 const AWAY: Duration = Duration::from_secs(20);
 
+/// Which broker is meant.
+type Victim<'a> = &'a dyn Fn(&Cluster) -> usize;
+
 #[test]
 fn brokers_fail_one_by_one() {
     let mut cluster = cluster();
@@ -30,8 +33,7 @@ fn brokers_fail_one_by_one() {
     let leader = |cluster: &Cluster| cluster.leader(&deployment.topics().changelog, 0);
     let transactions = |cluster: &Cluster| cluster.transaction_coordinator(&deployment.transactional_id("one"));
     let group = |cluster: &Cluster| cluster.group_coordinator(&deployment.prefix);
-    let victims: [(&str, &dyn Fn(&Cluster) -> usize); 3] =
-        [("changelog", &leader), ("transactions", &transactions), ("group", &group)];
+    let victims: [(&str, Victim<'_>); 3] = [("changelog", &leader), ("transactions", &transactions), ("group", &group)];
     for (name, find) in victims {
         let victim = find(&cluster);
         cluster.kill(victim);

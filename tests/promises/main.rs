@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "what a promise measured, for whoever looks")]
 
 mod a_changed_policy_reaches_stored_state;
 mod a_clean_stop_leaves_a_warm_store;
