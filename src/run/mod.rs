@@ -33,8 +33,9 @@ use view::View;
 const TURN: Duration = Duration::from_millis(100);
 
 /// How long the last epoch may take to be committed after a signal; what is not committed then is done again by
-/// whoever comes next.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+/// whoever comes next. With brokers that do not answer it takes some seconds more to give up, and who runs containers
+/// often waits for 30 s in all.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often a damaged store is restored from the changelog before the changelog itself, or the disk, is to blame.
 const DAMAGES_MAX: u32 = 3;

@@ -321,6 +321,9 @@ impl Worker {
         while producer.in_flight_count() > 0 {
             producer.poll(Duration::ZERO);
             std::thread::sleep(FLUSH_NAP);
+            if self.stopping.load(Ordering::Acquire) {
+                return Err(Fault::Undelivered("stopping".to_owned()));
+            }
             if let Some((_, reason)) = producer.client().fatal_error() {
                 return Err(Fault::Fatal(KafkaError::Canceled))
                     .inspect_err(|_| tracing::debug!(reason, "producer failed"));
