@@ -1,6 +1,6 @@
 //! The log port on librdkafka.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,10 @@ const RENEW_OFFSETS_EVERY: Duration = Duration::from_secs(3600);
 /// Stands for the transaction that does that. No epoch of the engine has this number.
 const RENEWAL: EpochNumber = EpochNumber(0);
 
+/// A static member that is replaced more often than this within so long has a rival of the same name.
+const EXPELLED_MAX: usize = 5;
+const EXPELLED_WITHIN: Duration = Duration::from_secs(60);
+
 /// How much is handed over at once.
 const RECORDS_MAX: usize = 5_000;
 const BYTES_MAX: usize = 4 << 20;
@@ -75,6 +79,34 @@ pub struct KafkaLog {
     committed: BTreeMap<InputPartition, Offset>,
     renew_offsets_at: Instant,
     has_joined: bool,
+    expelled: Option<Expelled>,
+    /// When that happened of late.
+    expelled_at: VecDeque<Instant>,
+}
+
+/// A static member was replaced by one of the same name, and its client is of no use any more.
+///
+/// That need not be another process: when the answer to a static member's request to join is lost on its way, the member
+/// asks again, and fences itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expelled {
+    /// The engine does not know.
+    Unsaid,
+    /// It was told that its partitions are lost; once they are released, a new member joins.
+    Said,
+}
+
+/// A member of the group, with nothing assigned.
+fn become_member(settings: &Settings) -> Result<(Arc<BaseConsumer<Member>>, Positions), LogError> {
+    let failed = |error: &dyn std::fmt::Display| LogError(format!("kafka.client: {error}"));
+    let consumer: BaseConsumer<Member> = settings
+        .consumer()
+        .create_with_context(Member::new(settings.topics.clone()))
+        .map_err(|error| failed(&error))?;
+    let consumer = Arc::new(consumer);
+    let positions = Positions::start(Arc::clone(&consumer), settings.topics.clone()).map_err(|error| failed(&error))?;
+    consumer.subscribe(&[&settings.topics.graph]).map_err(|error| failed(&error))?;
+    Ok((consumer, positions))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,14 +145,7 @@ impl KafkaLog {
         let failed = |error: &dyn std::fmt::Display| LogError(format!("kafka.client: {error}"));
         let committer = Committer::start(&settings, &format!("{}-{instance}", settings.group_id))
             .map_err(|error| failed(&error))?;
-        let consumer: BaseConsumer<Member> = settings
-            .consumer()
-            .create_with_context(Member::new(settings.topics.clone()))
-            .map_err(|error| failed(&error))?;
-        let consumer = Arc::new(consumer);
-        let positions =
-            Positions::start(Arc::clone(&consumer), settings.topics.clone()).map_err(|error| failed(&error))?;
-        consumer.subscribe(&[&settings.topics.graph]).map_err(|error| failed(&error))?;
+        let (consumer, positions) = become_member(&settings)?;
         Ok(Self {
             restorer: Restorer::new(&settings),
             settings,
@@ -139,6 +164,8 @@ impl KafkaLog {
             committed: BTreeMap::new(),
             renew_offsets_at: Instant::now() + RENEW_OFFSETS_EVERY,
             has_joined: false,
+            expelled: None,
+            expelled_at: VecDeque::new(),
         })
     }
 
@@ -175,18 +202,6 @@ impl KafkaLog {
         }
     }
 
-    /// What to tell the operator.
-    fn advice(&self, error: &KafkaError) -> String {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId) {
-            let name = self.settings.client.get("group.instance.id").map_or("", String::as_str);
-            return format!(
-                "another instance has joined group {} with group.instance.id = \"{name}\": give each instance its own",
-                self.settings.group_id
-            );
-        }
-        format!("kafka: {error}")
-    }
-
     /// What is not records.
     fn other_event(&mut self) -> Option<LogEvent> {
         if let Some(ended) = self.committer.ended() {
@@ -202,7 +217,9 @@ impl KafkaLog {
                 Err(error) => LogEvent::Failed { epoch: ended.epoch, error },
             });
         }
+        // What a replaced member was still told does not count.
         if self.given.is_none()
+            && self.expelled.is_none()
             && let Some(rebalance) = self.member().next_rebalance()
         {
             match rebalance {
@@ -214,7 +231,8 @@ impl KafkaLog {
                 Rebalance::Lost(shards) => return Some(LogEvent::Lost(self.with_inputs(shards))),
             }
         }
-        if Instant::now() >= self.look_for_growth_at {
+        let may_grow = self.expelled.is_none() && Instant::now() >= self.look_for_growth_at;
+        if may_grow {
             self.count_partitions();
             if let Some(counts) = &self.partition_counts {
                 let given = self.given.take();
@@ -319,6 +337,49 @@ impl KafkaLog {
         self.to_position.clear();
     }
 
+    /// Whoever was replaced joins anew, unless there is a rival that does the same.
+    fn note_expulsion(&mut self) -> Result<(), LogError> {
+        if self.expelled.is_some() {
+            return Ok(());
+        }
+        self.expelled = Some(Expelled::Unsaid);
+        let now = Instant::now();
+        self.expelled_at.push_back(now);
+        self.expelled_at.retain(|at| now.duration_since(*at) < EXPELLED_WITHIN);
+        if self.expelled_at.len() > EXPELLED_MAX {
+            let name = self.settings.client.get("group.instance.id").map_or("", String::as_str);
+            return Err(LogError(format!(
+                "another instance joins group {} with group.instance.id = \"{name}\": give each instance its own",
+                self.settings.group_id
+            )));
+        }
+        tracing::warn!("replaced by a static member of the same name; joining the group again");
+        Ok(())
+    }
+
+    /// Gives up what a replaced member had, then becomes a new one.
+    fn join_again(&mut self) -> Result<Option<LogEvent>, LogError> {
+        match self.expelled {
+            Some(Expelled::Unsaid) if !self.assigned.is_empty() => {
+                self.expelled = Some(Expelled::Said);
+                self.given = None;
+                return Ok(Some(LogEvent::Lost(self.assigned.iter().copied().collect())));
+            }
+            // An epoch may still be under way; it is fenced, and then they are released.
+            Some(_) if !self.assigned.is_empty() => {}
+            Some(_) => {
+                self.member().close();
+                let (consumer, positions) = become_member(&self.settings)?;
+                (self.positions, self.consumer) = (positions, consumer);
+                self.to_position.clear();
+                self.given = None;
+                self.expelled = None;
+            }
+            None => {}
+        }
+        Ok(None)
+    }
+
     /// Waits for a record, and takes what has been fetched with it.
     fn records(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
         let mut records = Vec::new();
@@ -336,7 +397,11 @@ impl KafkaLog {
                         records.push(record);
                     }
                 }
-                Some(Err(error)) if needs_an_operator(&error) => return Err(LogError(self.advice(&error))),
+                Some(Err(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId))) => {
+                    self.note_expulsion()?;
+                    break;
+                }
+                Some(Err(error)) if needs_an_operator(&error) => return Err(LogError(format!("kafka: {error}"))),
                 Some(Err(error)) => {
                     self.member().outage().report(&error, "records cannot be fetched");
                     break;
@@ -355,11 +420,14 @@ impl Log for KafkaLog {
             if let Some(event) = self.other_event() {
                 return Ok(event);
             }
+            if let Some(event) = self.join_again()? {
+                return Ok(event);
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             let busy = self.committing.is_some() || !self.restorer.is_idle() || !self.to_position.is_empty();
             let records = self.records(left.min(if busy { GLANCE } else { GAZE }))?;
             if let Some(error) = self.member().fatal() {
-                return Err(LogError(self.advice(&error)));
+                return Err(LogError(format!("kafka: {error}")));
             }
             if !records.is_empty() {
                 return Ok(LogEvent::Records(records));
@@ -393,7 +461,8 @@ impl Log for KafkaLog {
         self.member().forget_ends(partitions);
         self.member().set_lost(false);
         // librdkafka is told even if none of them is its own: the group waits for an answer.
-        let held = self.held(partitions.iter().copied());
+        let released: BTreeSet<InputPartition> = partitions.iter().copied().collect();
+        let held = self.held(released);
         self.to_position.retain(|partition| !partitions.contains(partition));
         self.positions.forget();
         self.check(self.consumer.incremental_unassign(&self.list(&held)), "partitions cannot be released");

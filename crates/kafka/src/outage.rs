@@ -72,7 +72,6 @@ pub(crate) fn needs_an_operator(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::InvalidArgument
                     | RDKafkaErrorCode::UnsupportedSASLMechanism
                     | RDKafkaErrorCode::InconsistentGroupProtocol
-                    | RDKafkaErrorCode::FencedInstanceId
             )
         )
 }
