@@ -124,8 +124,18 @@ impl Instance {
 
     /// SIGTERM, and the end.
     pub fn stop(mut self) -> ExitStatus {
-        self.signal("-TERM");
+        self.ask_to_stop();
         self.child.wait().unwrap()
+    }
+
+    /// SIGTERM alone.
+    pub fn ask_to_stop(&self) {
+        self.signal("-TERM");
+    }
+
+    /// How it ended, if it has.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// The end that it comes to by itself.

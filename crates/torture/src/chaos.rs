@@ -26,6 +26,9 @@ const LASTS_MILLIS_MAX: u64 = 9_000;
 /// Nobody who undoes something comes later than that.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Whoever is asked to stop does within this, whatever else is broken at the time.
+const STOPS_WITHIN: Duration = Duration::from_secs(60);
+
 /// A flood is so many clusters of events, of 40 each, at once.
 const FLOOD_CLUSTERS: u64 = 400;
 
@@ -46,6 +49,7 @@ pub struct Chaos {
     brokers_away: usize,
     network_is_good: bool,
     peak_memory: Option<u64>,
+    longest_stop: Duration,
 }
 
 struct Engine {
@@ -56,7 +60,16 @@ struct Engine {
 enum State {
     Runs(Instance),
     Frozen(Instance),
+    /// Was asked to stop, and is to come back or not.
+    Stopping {
+        instance: Instance,
+        since: Instant,
+        comes_back: bool,
+    },
+    /// It comes back.
     Down,
+    /// It does not.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -83,6 +96,7 @@ impl Chaos {
             brokers_away: 0,
             network_is_good: true,
             peak_memory: None,
+            longest_stop: Duration::ZERO,
         };
         for _ in 0..ENGINES_MIN {
             chaos.add();
@@ -125,17 +139,29 @@ impl Chaos {
                     self.undo.push((until, Undo::Thaw(name)));
                     return true;
                 }
-                self.end(instance, &name, fault);
+                if fault == Fault::EngineStopped {
+                    self.engines[at].state = stopping(instance, true);
+                } else {
+                    instance.kill();
+                }
+                if fault == Fault::EngineKilledAndWiped {
+                    // It may have been killed before it had one.
+                    drop(std::fs::remove_dir_all(self.deployment.store_of(&name)));
+                }
                 self.undo.push((until, Undo::StartEngine(name)));
             }
             Fault::EngineAdded if self.engines.len() < ENGINES_MAX => self.add(),
             Fault::EngineRemoved if self.engines.len() > ENGINES_MIN => {
                 let Some(at) = self.one_that_runs() else { return false };
-                let engine = self.engines.swap_remove(at);
-                if let State::Runs(instance) = engine.state {
-                    self.remember_memory(&instance);
-                    let how = if self.random.chance(50) { Fault::EngineStopped } else { Fault::EngineKilled };
-                    self.end(instance, &engine.name, how);
+                let State::Runs(instance) = std::mem::replace(&mut self.engines[at].state, State::Down) else {
+                    return false;
+                };
+                self.remember_memory(&instance);
+                if self.random.chance(50) {
+                    self.engines[at].state = stopping(instance, false);
+                } else {
+                    instance.kill();
+                    self.engines.swap_remove(at);
                 }
             }
             Fault::Flood if self.brokers_away == 0 => {
@@ -177,6 +203,10 @@ impl Chaos {
     fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::StartEngine(name) => {
+                if self.engine(&name).is_some_and(|engine| matches!(engine.state, State::Stopping { .. })) {
+                    self.undo.push((Instant::now() + TICK, Undo::StartEngine(name)));
+                    return;
+                }
                 let instance = self.deployment.start(&name);
                 if let Some(engine) = self.engine(&name) {
                     engine.state = State::Runs(instance);
@@ -207,7 +237,8 @@ impl Chaos {
     fn one_that_runs(&mut self) -> Option<usize> {
         let run = |engine: &Engine| matches!(engine.state, State::Runs(_));
         let running: Vec<usize> = (0..self.engines.len()).filter(|at| run(&self.engines[*at])).collect();
-        (!running.is_empty()).then(|| *self.random.pick(&running))
+        // One always works: how long nothing comes then says something of the engine.
+        (running.len() > 1).then(|| *self.random.pick(&running))
     }
 
     fn random_node(&mut self) -> usize {
@@ -223,29 +254,28 @@ impl Chaos {
         self.engines.push(Engine { name, state });
     }
 
-    fn end(&self, instance: Instance, name: &str, how: Fault) {
-        if how == Fault::EngineStopped {
-            let log = instance.log();
-            let status = instance.stop();
-            // Whoever is asked in its first milliseconds does not listen yet, and simply ends.
-            let had_not_begun = status.signal() == Some(SIGTERM);
-            assert!(status.success() || had_not_begun, "{name} was asked to stop, and ended with {status}:\n{log}");
-            return;
-        }
-        instance.kill();
-        if how == Fault::EngineKilledAndWiped {
-            // It may have been killed before it had one.
-            drop(std::fs::remove_dir_all(self.deployment.store_of(name)));
-        }
-    }
-
-    /// Nobody has ended that was not made to.
+    /// Nobody has ended that was not made to, and those have who were asked to.
     pub fn watch(&mut self) {
         for engine in &mut self.engines {
-            if let State::Runs(instance) | State::Frozen(instance) = &mut engine.state {
-                instance.must_run();
+            match &mut engine.state {
+                State::Runs(instance) | State::Frozen(instance) => instance.must_run(),
+                State::Stopping { instance, since, comes_back } => match instance.status() {
+                    Some(status) => {
+                        // Whoever is asked in its first milliseconds does not listen yet, and simply ends.
+                        let had_not_begun = status.signal() == Some(SIGTERM);
+                        let name = &engine.name;
+                        assert!(status.success() || had_not_begun, "{name} ended with {status}:\n{}", instance.log());
+                        self.longest_stop = self.longest_stop.max(since.elapsed());
+                        engine.state = if *comes_back { State::Down } else { State::Gone };
+                    }
+                    None => {
+                        assert!(since.elapsed() < STOPS_WITHIN, "{} does not stop:\n{}", engine.name, instance.log())
+                    }
+                },
+                State::Down | State::Gone => {}
             }
         }
+        self.engines.retain(|engine| !matches!(engine.state, State::Gone));
     }
 
     fn remember_memory(&mut self, instance: &Instance) {
@@ -254,17 +284,23 @@ impl Chaos {
 
     /// Undoes everything.
     pub fn heal(&mut self) {
-        for (_, undo) in std::mem::take(&mut self.undo) {
-            self.undo(undo);
-        }
+        // Brokers and the network first: an engine that is asked to stop may wait for them.
+        (0..self.cluster.size()).for_each(|node| self.cluster.network(node, Network::Good));
         self.cluster.heal();
+        while !self.undo.is_empty() {
+            self.watch();
+            for (_, undo) in std::mem::take(&mut self.undo) {
+                self.undo(undo);
+            }
+            std::thread::park_timeout(TICK);
+        }
     }
 
     /// Whether all engines have nothing left to do.
     pub fn is_at_rest(&self) -> bool {
         self.engines.iter().all(|engine| match &engine.state {
             State::Runs(instance) => instance.is_at_rest(),
-            State::Frozen(_) | State::Down => false,
+            State::Frozen(_) | State::Stopping { .. } | State::Down | State::Gone => false,
         })
     }
 
@@ -288,9 +324,14 @@ impl Chaos {
     pub fn peak_memory(&self) -> Option<u64> {
         let running = self.engines.iter().filter_map(|engine| match &engine.state {
             State::Runs(instance) | State::Frozen(instance) => instance.peak_memory(),
-            State::Down => None,
+            State::Stopping { .. } | State::Down | State::Gone => None,
         });
         running.chain(self.peak_memory).max()
+    }
+
+    /// The longest time that an engine took to stop when it was asked to.
+    pub fn longest_stop(&self) -> Duration {
+        self.longest_stop
     }
 
     /// How many events came in floods.
@@ -302,4 +343,9 @@ impl Chaos {
     pub fn floods(&self) -> Vec<Event> {
         self.flood_seeds.iter().flat_map(|seed| hurting(*seed, FLOOD_CLUSTERS, 40)).collect()
     }
+}
+
+fn stopping(instance: Instance, comes_back: bool) -> State {
+    instance.ask_to_stop();
+    State::Stopping { instance, since: Instant::now(), comes_back }
 }

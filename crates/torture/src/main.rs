@@ -134,6 +134,7 @@ fn torture(arguments: &Arguments, seed: u64) -> Report {
         missing: wrong.len(),
         examples: repeats.into_iter().chain(wrong).take(10).collect(),
         longest_stall: seen.longest_stall,
+        longest_stop: chaos.longest_stop(),
         settled: stopped_at.elapsed(),
         peak_memory: chaos.peak_memory(),
         logs: deployment.dir.path().to_path_buf(),

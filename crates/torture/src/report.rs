@@ -45,6 +45,8 @@ pub struct Report {
     /// Some of what is wrong.
     pub examples: Vec<String>,
     pub longest_stall: Duration,
+    /// The longest time from SIGTERM to the end.
+    pub longest_stop: Duration,
     /// From the last fault until everything was right.
     pub settled: Duration,
     pub peak_memory: Option<u64>,
@@ -72,6 +74,7 @@ impl fmt::Display for Report {
         row("repeats", self.repeats.to_string())?;
         row("missing", self.missing.to_string())?;
         row("longest stall", format!("{:.1} s", self.longest_stall.as_secs_f64()))?;
+        row("longest stop of an engine", format!("{:.1} s", self.longest_stop.as_secs_f64()))?;
         row("right after the last fault within", format!("{:.1} s", self.settled.as_secs_f64()))?;
         if let Some(peak) = self.peak_memory {
             row("most memory of an engine", format!("{} MiB", peak >> 20))?;
