@@ -11,6 +11,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
+use crate::ask::refused;
 use crate::outage::{Outage, needs_an_operator};
 use crate::settings::Topics;
 
@@ -44,8 +45,8 @@ pub(crate) struct Member {
     /// The membership was seen to be lost, and the group has not said so yet.
     lost: AtomicBool,
     outage: Outage,
-    /// Something that an operator must act on.
-    fatal: Mutex<Option<KafkaError>>,
+    /// Something that an operator must act on, and how it was said.
+    fatal: Mutex<Option<(KafkaError, String)>>,
 }
 
 impl Member {
@@ -87,7 +88,7 @@ impl Member {
     }
 
     /// What an operator must act on, if anything.
-    pub fn fatal(&self) -> Option<KafkaError> {
+    pub fn fatal(&self) -> Option<(KafkaError, String)> {
         lock(&self.fatal).take()
     }
 
@@ -126,7 +127,7 @@ impl ClientContext for Member {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if needs_an_operator(&error) {
-            lock(&self.fatal).get_or_insert_with(|| error.clone());
+            lock(&self.fatal).get_or_insert_with(|| (error.clone(), refused(&error, reason)));
         }
         self.outage.report(&error, reason);
     }

@@ -5,9 +5,10 @@
 //!                                 ├── positions.rs  a thread of its own that asks for committed offsets
 //!                                 ├── restore.rs    changelogs up to the high watermark
 //!                                 └── committer.rs  a thread of its own with the transactional producer (watch.rs)
-//! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs)
+//! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs), all through ask.rs first
 //! ```
 
+mod ask;
 mod committer;
 mod group;
 mod log;
@@ -20,6 +21,7 @@ mod settings;
 mod topics;
 mod watch;
 
+pub use ask::AskError;
 pub use log::KafkaLog;
 pub use publisher::{Message, PublishError, Publisher};
 pub use reader::{ReadRecord, TopicReadError, read_topic};

@@ -7,6 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use crate::ask::{AskError, Asker};
 use crate::settings::Settings;
 
 /// How long the brokers are waited for.
@@ -29,8 +30,20 @@ pub struct Message {
 
 /// Nothing was published.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was published: kafka: {0}")]
-pub struct PublishError(#[from] KafkaError);
+#[error("nothing was published: {0}")]
+pub struct PublishError(String);
+
+impl From<KafkaError> for PublishError {
+    fn from(error: KafkaError) -> Self {
+        Self(format!("kafka: {error}"))
+    }
+}
+
+impl From<AskError> for PublishError {
+    fn from(error: AskError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Publishes records in transactions, so that they are there whole or not at all.
 pub struct Publisher(BaseProducer);
@@ -41,6 +54,8 @@ impl Publisher {
     /// # Errors
     /// When the brokers do not answer in time, or refuse.
     pub fn new(settings: &Settings, name: &str) -> Result<Self, PublishError> {
+        // A producer that is refused says no more than that time is up.
+        Asker::new(settings)?.metadata(None, DEADLINE)?;
         let producer: BaseProducer = settings.producer(&format!("{}-{name}", settings.group_id)).create()?;
         producer.init_transactions(DEADLINE)?;
         Ok(Self(producer))

@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Headers;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use crate::ask::{AskError, Asker};
 use crate::outage::Outsider;
 use crate::settings::Settings;
 
@@ -41,7 +42,10 @@ pub enum TopicReadError {
     /// Nothing came for too long.
     #[error("topic {0} was not read to its end: nothing came for 30 seconds")]
     Stuck(String),
-    /// The brokers refuse, or do not answer.
+    /// No broker answers.
+    #[error(transparent)]
+    NoAnswer(#[from] AskError),
+    /// The brokers refuse.
     #[error("kafka: {0}")]
     Kafka(#[from] KafkaError),
 }
@@ -51,8 +55,8 @@ pub enum TopicReadError {
 /// # Errors
 /// When there is no such topic, or it cannot be read to its end.
 pub fn read_topic(settings: &Settings, topic: &str, mut each: impl FnMut(ReadRecord)) -> Result<(), TopicReadError> {
+    let metadata = Asker::new(settings)?.metadata(Some(topic), DEADLINE)?;
     let consumer: BaseConsumer<Outsider> = settings.reader("read_committed").create_with_context(Outsider::default())?;
-    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE)?;
     let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
     let known = known.ok_or_else(|| TopicReadError::NoTopic(topic.to_owned()))?;
     let mut list = TopicPartitionList::new();

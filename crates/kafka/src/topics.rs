@@ -8,6 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::ask::{AskError, Asker};
 use crate::outage::needs_an_operator;
 use crate::settings::{Settings, Topics};
 
@@ -133,8 +134,8 @@ pub enum TopicsError {
     #[error("kafka does not answer: {0}")]
     Unreachable(KafkaError),
     /// An operator must act.
-    #[error("kafka: {0}")]
-    Refused(KafkaError),
+    #[error("{0}")]
+    Refused(String),
     /// A topic could not be made.
     #[error("topic {topic} cannot be made: {reason}")]
     NotMade {
@@ -147,7 +148,16 @@ pub enum TopicsError {
 
 impl From<KafkaError> for TopicsError {
     fn from(error: KafkaError) -> Self {
-        if needs_an_operator(&error) { Self::Refused(error) } else { Self::Unreachable(error) }
+        if needs_an_operator(&error) { Self::Refused(format!("kafka: {error}")) } else { Self::Unreachable(error) }
+    }
+}
+
+impl From<AskError> for TopicsError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Unreachable(error) => Self::Unreachable(error),
+            AskError::Refused(why) => Self::Refused(why),
+        }
     }
 }
 
@@ -180,6 +190,7 @@ pub struct Checked {
 /// Looks at and makes topics.
 pub struct TopicAdmin {
     client: AdminClient<DefaultClientContext>,
+    asker: Asker,
 }
 
 impl TopicAdmin {
@@ -188,7 +199,9 @@ impl TopicAdmin {
     /// # Errors
     /// When none can be made with these settings.
     pub fn new(settings: &Settings) -> Result<Self, TopicsError> {
-        Ok(Self { client: settings.admin().create().map_err(TopicsError::Refused)? })
+        let refused = |error: KafkaError| TopicsError::Refused(format!("kafka: {error}"));
+        let client = settings.admin().create().map_err(refused)?;
+        Ok(Self { client, asker: Asker::new(settings).map_err(refused)? })
     }
 
     /// Makes the topics that are missing. Returns the names of those.
@@ -335,7 +348,7 @@ impl TopicAdmin {
     }
 
     fn partitions(&self) -> Result<Vec<(String, Topic)>, TopicsError> {
-        let metadata = self.client.inner().fetch_metadata(None, ASK)?;
+        let metadata = self.asker.metadata(None, ASK)?;
         let topic = |topic: &rdkafka::metadata::MetadataTopic| Topic {
             partitions: u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX),
             replication_factor: topic
