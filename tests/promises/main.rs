@@ -24,6 +24,7 @@ mod instances_with_different_policies_wait_for_each_other;
 mod overload_is_worked_off_within_bounds;
 mod the_final_state_is_the_models;
 mod the_network_misbehaves;
+mod tls_and_scram_work;
 mod topics_are_checked;
 mod what_is_refused_is_a_dead_letter;
 mod zombies_are_fenced;

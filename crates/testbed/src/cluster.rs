@@ -97,6 +97,7 @@ impl Cluster {
             bootstrap: addresses(self.nodes.iter().map(|node| node.direct)),
             engines: addresses(self.nodes.iter().map(|node| node.proxy.port)),
             replication_factor: self.nodes.len(),
+            ..Kafka::default()
         }
     }
 
@@ -193,7 +194,7 @@ fn addresses(ports: impl Iterator<Item = u16>) -> String {
 
 /// Replicated as in production, and quick to notice a death: Kafka's defaults are 9 s for a broker and 10 s for an open
 /// transaction whose time is up.
-fn common_settings(size: u16) -> String {
+pub(crate) fn common_settings(size: u16) -> String {
     let least = if size > 2 { 2 } else { 1 };
     format!(
         "min.insync.replicas={least}\n\

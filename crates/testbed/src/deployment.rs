@@ -52,13 +52,17 @@ holidays = ["2026-11-26", "2026-12-25"]
 "#;
 
 /// Where a Kafka is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Kafka {
     /// For the test.
     pub bootstrap: String,
     /// For engines: maybe through a network that misbehaves.
     pub engines: String,
     pub replication_factor: usize,
+    /// Lines of `[kafka.client]` that engines and commands need.
+    pub client: String,
+    /// Variables of theirs: what is secret.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 pub struct Deployment {
@@ -82,7 +86,8 @@ impl Deployment {
     /// stands for an instance's name).
     pub fn with(policy: &str, extra: &[(&'static str, &str)]) -> Self {
         let bootstrap = broker().bootstrap.clone();
-        Self::on(Kafka { engines: bootstrap.clone(), bootstrap, replication_factor: 1 }, policy, extra)
+        let kafka = Kafka { engines: bootstrap.clone(), bootstrap, replication_factor: 1, ..Kafka::default() };
+        Self::on(kafka, policy, extra)
     }
 
     /// The same on another Kafka.
@@ -184,6 +189,7 @@ group_id = "{}"
 {}
 [kafka.client]
 {}
+{}
 [topics]
 choices = "{}"
 links = "{}"
@@ -214,6 +220,7 @@ path = "policy.toml"
             self.kafka.engines,
             self.prefix,
             of("kafka"),
+            self.kafka.client,
             of("kafka.client"),
             topics.choices,
             topics.links,
@@ -237,8 +244,18 @@ path = "policy.toml"
 
     /// Runs a command of the binary to its end.
     pub fn quell(&self, arguments: &[&str]) -> Output {
+        self.quell_with(arguments, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub fn quell_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         let config = self.configure("command", 1);
-        quell(&config, arguments)
+        command(&config, arguments).envs(self.environment()).envs(environment.iter().copied()).output().unwrap()
+    }
+
+    /// The variables that whoever speaks with Kafka needs.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.kafka.environment.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     /// Starts an engine. Its store is the instance's own, and kept.
@@ -295,7 +312,13 @@ path = "policy.toml"
 
 /// Runs a command of the binary to its end, with a configuration.
 pub fn quell(config: &Path, arguments: &[&str]) -> Output {
-    Command::new(crate::binary()).arg("--config").arg(config).args(arguments).output().unwrap()
+    command(config, arguments).output().unwrap()
+}
+
+fn command(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(crate::binary());
+    command.arg("--config").arg(config).args(arguments);
+    command
 }
 
 /// A record to be written.

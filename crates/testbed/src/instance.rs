@@ -27,6 +27,7 @@ impl Instance {
             .arg(config)
             .arg("run")
             .env("NO_COLOR", "1")
+            .envs(deployment.environment())
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -109,6 +110,12 @@ impl Instance {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    }
+
+    /// The words that it was started with; none where the system does not say.
+    pub fn arguments(&self) -> Option<String> {
+        let words = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).ok()?;
+        Some(String::from_utf8_lossy(&words).replace('\0', " "))
     }
 
     fn signal(&self, signal: &str) {

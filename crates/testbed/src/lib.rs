@@ -13,6 +13,7 @@ pub mod instance;
 pub mod load;
 pub mod outcome;
 pub mod proxy;
+pub mod secured;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
