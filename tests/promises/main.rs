@@ -22,6 +22,7 @@ mod instances_come_and_go;
 mod instances_share_the_shards_and_one_leaves;
 mod instances_with_different_policies_wait_for_each_other;
 mod overload_is_worked_off_within_bounds;
+mod no_identifier_is_in_the_log;
 mod the_final_state_is_the_models;
 mod the_network_misbehaves;
 mod tls_and_scram_work;
