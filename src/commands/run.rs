@@ -18,7 +18,8 @@ pub fn run(path: Option<&Path>) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let policy = policy::load(&config)?;
     parts::kafka(&config, &policy)?;
-    let http = Options { listen: config.http.listen, token: config.http.token.clone() };
+    let http =
+        Options { listen: config.http.listen, token: config.http.token.clone(), limits: quell_http::Limits::default() };
     http.check().map_err(|error| Failure::Usage(error.into()))?;
     logging::init(config.log.format, &config.log.level).context("cannot log")?;
     Ok(run::run(&config, policy)?)

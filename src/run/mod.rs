@@ -67,7 +67,11 @@ pub fn run(config: &Config, policy: Policy) -> anyhow::Result<()> {
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let view = Arc::new(View::new(Arc::clone(&policy)));
-    let options = quell_http::Options { listen: config.http.listen, token: config.http.token.clone() };
+    let options = quell_http::Options {
+        listen: config.http.listen,
+        token: config.http.token.clone(),
+        limits: quell_http::Limits::default(),
+    };
     let token_needed = options.token.is_some();
     let server = runtime.block_on(Server::start(options, metrics.clone(), Arc::clone(&view) as _))?;
     HttpListening { address: server.address(), token_needed }.emit(&metrics);

@@ -9,9 +9,13 @@
 //!
 //! The last one shows who is linked to whom. It is answered on loopback alone, or to those who have the [`Token`].
 //!
+//! What is taken from clients is bounded by [`Limits`]: connections, bytes, time, and requests a second.
+//!
 //! The engine is known through [`EngineView`] only, and no request waits on a thread of the engine or of tokio.
 
+mod connection;
 mod explanation;
+mod limits;
 mod problem;
 mod routes;
 mod same_machine;
@@ -22,6 +26,7 @@ mod view;
 pub use explanation::{
     CauseStep, Delivery, Edge, EffectiveRight, Explanation, HeldRelaxation, NamedIdentifier, OwnChoice, PublishedRight,
 };
+pub use limits::Limits;
 pub use problem::Problem;
 pub use server::{Options, Server, StartError};
 pub use token::{Token, TokenError};

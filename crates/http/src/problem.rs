@@ -26,6 +26,13 @@ pub(crate) fn unauthorized() -> Response {
     response
 }
 
+/// Too many ask in a second.
+pub(crate) fn too_many() -> Response {
+    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "too many requests in a second; ask again later");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// Too many ask at once.
 pub(crate) fn busy() -> Response {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, ExplainError::Busy.to_string());

@@ -1,6 +1,7 @@
 //! What is answered under which path.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::HttpBody as _;
@@ -13,8 +14,10 @@ use axum::routing::get;
 use quell_telemetry::{Metrics, TEXT_FORMAT};
 use tokio::sync::Semaphore;
 
-use crate::problem::{busy, problem, unauthorized};
+use crate::limits::Pace;
+use crate::problem::{busy, problem, too_many, unauthorized};
 use crate::same_machine::is_meant_for_this_machine;
+use crate::server::Options;
 use crate::token::Token;
 use crate::view::EngineView;
 
@@ -28,11 +31,28 @@ pub(crate) struct Shared {
     pub view: Arc<dyn EngineView>,
     pub token: Option<Token>,
     pub explanations: Arc<Semaphore>,
+    pub paces: Arc<Paces>,
+    pub path_bytes_max: usize,
+}
+
+/// Kinds of requests that cost something. Each has a pace of its own: who guesses tokens keeps out nobody who has one.
+pub(crate) struct Paces {
+    reads: Pace,
+    refusals: Pace,
+    scrapes: Pace,
 }
 
 impl Shared {
-    pub fn new(metrics: Metrics, view: Arc<dyn EngineView>, token: Option<Token>) -> Self {
-        Self { metrics, view, token, explanations: Arc::new(Semaphore::new(EXPLANATIONS_MAX)) }
+    pub fn new(metrics: Metrics, view: Arc<dyn EngineView>, options: Options) -> Self {
+        let pace = || Pace::new(options.limits.requests_per_second, Instant::now());
+        Self {
+            metrics,
+            view,
+            token: options.token,
+            explanations: Arc::new(Semaphore::new(EXPLANATIONS_MAX)),
+            paces: Arc::new(Paces { reads: pace(), refusals: pace(), scrapes: pace() }),
+            path_bytes_max: options.limits.path_bytes_max,
+        }
     }
 }
 
@@ -46,7 +66,7 @@ pub(crate) fn routes(shared: Shared) -> Router {
         .route("/metrics", get(metrics))
         .merge(identifiers)
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such path; see /health/live, /health/ready and /metrics"))
-        .layer(middleware::from_fn(without_a_body))
+        .layer(middleware::from_fn_with_state(shared.clone(), small))
         .with_state(shared)
 }
 
@@ -60,6 +80,9 @@ async fn ready(State(shared): State<Shared>) -> Response {
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
+    if !shared.paces.scrapes.passes(Instant::now()) {
+        return too_many();
+    }
     match shared.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
@@ -89,11 +112,15 @@ async fn explain(State(shared): State<Shared>, path: Result<Path<(String, String
 
 /// Identifiers are shown to those who have the token, or to this machine where there is none.
 async fn only_for_the_trusted(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let now = Instant::now();
     match &shared.token {
-        Some(token) if !bearer(request.headers()).is_some_and(|shown| token.is(shown)) => unauthorized(),
+        Some(token) if !bearer(request.headers()).is_some_and(|shown| token.is(shown)) => {
+            if shared.paces.refusals.passes(now) { unauthorized() } else { too_many() }
+        }
         None if !is_meant_for_this_machine(request.headers()) => {
             problem(StatusCode::FORBIDDEN, "ask by the name localhost or 127.0.0.1, or set http.token and send it")
         }
+        _ if !shared.paces.reads.passes(now) => too_many(),
         _ => next.run(request).await,
     }
 }
@@ -103,8 +130,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Nothing here takes a body, so none is read.
-async fn without_a_body(request: Request, next: Next) -> Response {
+/// Nothing here takes a body, so none is read; and no path is long.
+async fn small(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > shared.path_bytes_max) {
+        return problem(StatusCode::URI_TOO_LONG, "no path here is so long");
+    }
     if request.body().is_end_stream() {
         return next.run(request).await;
     }

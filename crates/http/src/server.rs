@@ -10,6 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::connection::BoundedListener;
+use crate::limits::Limits;
 use crate::routes::{Shared, routes};
 use crate::token::Token;
 use crate::view::EngineView;
@@ -25,6 +27,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What a request must show to read identifiers. `http.token`
     pub token: Option<Token>,
+    /// What it takes from clients.
+    pub limits: Limits,
 }
 
 /// The server cannot start; an operator must act.
@@ -81,7 +85,8 @@ impl Server {
         let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
         let (stop, stopped) = oneshot::channel();
-        let router = routes(Shared::new(metrics, view, options.token));
+        let listener = BoundedListener::new(listener, options.limits);
+        let router = routes(Shared::new(metrics, view, options));
         let task = tokio::spawn(async move {
             // Nothing is ever sent: it ends when the other end is dropped.
             let until_dropped = async { drop(stopped.await) };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quell_http::{
-    Edge, EngineView, ExplainError, Explanation, NamedIdentifier, Options, Readiness, Server, StartError, Token,
+    Edge, EngineView, ExplainError, Explanation, Limits, NamedIdentifier, Options, Readiness, Server, StartError, Token,
 };
 use quell_telemetry::{LabelValues, Metrics};
 
@@ -65,10 +65,14 @@ struct Running {
 
 impl Running {
     fn start(token: Option<&str>) -> Self {
+        Self::within(Limits::default(), token)
+    }
+
+    fn within(limits: Limits, token: Option<&str>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let engine = Arc::new(FakeEngine::default());
         let token = token.map(|token| Token::new(token).unwrap());
-        let options = Options { listen: "127.0.0.1:0".parse().unwrap(), token };
+        let options = Options { listen: "127.0.0.1:0".parse().unwrap(), token, limits };
         let started = Server::start(options, metrics(), Arc::clone(&engine) as Arc<dyn EngineView>);
         let server = runtime.block_on(started).unwrap();
         Self { engine, address: server.address(), server: Some(server), runtime }
@@ -104,6 +108,10 @@ impl Running {
             self.runtime.block_on(server.stop());
         }
     }
+}
+
+fn options(listen: SocketAddr, token: Option<Token>) -> Options {
+    Options { listen, token, limits: Limits::default() }
 }
 
 fn metrics() -> Metrics {
@@ -207,19 +215,19 @@ fn without_a_token_a_page_in_a_browser_reads_no_identifier() {
 #[test]
 fn without_a_token_it_does_not_listen_where_others_reach_it() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let options = Options { listen: "0.0.0.0:0".parse().unwrap(), token: None };
-    let error = runtime.block_on(Server::start(options, metrics(), Arc::new(FakeEngine::default()))).unwrap_err();
+    let open = options("0.0.0.0:0".parse().unwrap(), None);
+    let error = runtime.block_on(Server::start(open, metrics(), Arc::new(FakeEngine::default()))).unwrap_err();
     insta::assert_snapshot!(error, @"http.listen is 0.0.0.0:0, which other machines can reach, and identifiers can be read there: set http.token or http.token_file, or listen on 127.0.0.1");
     let allowed = ["127.0.0.1:0", "127.8.8.8:0", "[::1]:0"];
-    assert!(allowed.iter().all(|listen| Options { listen: listen.parse().unwrap(), token: None }.check().is_ok()));
+    assert!(allowed.iter().all(|listen| options(listen.parse().unwrap(), None).check().is_ok()));
     let token = Some(Token::new("secret").unwrap());
-    Options { listen: "0.0.0.0:0".parse().unwrap(), token }.check().unwrap();
+    options("0.0.0.0:0".parse().unwrap(), token).check().unwrap();
 }
 
 #[test]
 fn an_address_that_is_taken_is_named() {
     let running = Running::start(None);
-    let options = Options { listen: running.address, token: None };
+    let options = options(running.address, None);
     let started = Server::start(options, metrics(), Arc::new(FakeEngine::default()));
     let error = running.runtime.block_on(started).unwrap_err();
     assert!(matches!(error, StartError::Listen { listen, .. } if listen == running.address), "{error}");
@@ -259,4 +267,63 @@ fn a_stop_closes_idle_connections_and_the_address() {
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).unwrap();
     assert!(TcpStream::connect(running.address).is_err());
+}
+
+#[test]
+fn whoever_asks_too_often_is_told_so_and_guesses_keep_nobody_out() {
+    // In a test that takes less than ten seconds, nothing is given back.
+    let slow = Limits { requests_per_second: 1, ..Limits::default() };
+    let running = Running::within(slow, Some("secret"));
+    let path = "/v1/identifiers/cookie_id/c-1";
+    let answers = |headers: &[(&str, &str)]| (0..20).map(|_| running.get_with(path, headers).0).collect::<Vec<_>>();
+    let guesses = answers(&[("authorization", "Bearer guess")]);
+    assert_eq!(guesses.first(), Some(&401));
+    assert!(guesses.contains(&429), "{guesses:?}");
+    let reads = answers(&[("authorization", "Bearer secret")]);
+    assert_eq!(reads.first(), Some(&200), "a guess does not count against those who have the token");
+    assert!(reads.contains(&429), "{reads:?}");
+    assert_eq!(running.get("/metrics").0, 200);
+    assert!((0..20).any(|_| running.get("/metrics").0 == 429));
+    assert!((0..20).all(|_| running.get("/health/live").0 == 200), "health costs nothing");
+    let answer = running.send("GET /metrics HTTP/1.1\r\nHost: quell\r\nConnection: close\r\n\r\n");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+}
+
+#[test]
+fn a_long_path_and_a_long_request_are_refused() {
+    let running = Running::start(None);
+    assert_eq!(running.get(&format!("/v1/identifiers/cookie_id/{}", "a".repeat(8_000))).0, 200);
+    assert_eq!(running.get(&format!("/v1/identifiers/cookie_id/{}", "a".repeat(9_000))).0, 414);
+    assert_eq!(running.engine.asked.lock().unwrap().len(), 1);
+    let mut stream = TcpStream::connect(running.address).unwrap();
+    stream.set_read_timeout(Some(ANSWER_DEADLINE)).unwrap();
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+    let line = format!("X-Long: {}\r\n", "a".repeat(1_000));
+    // It is closed before all is sent: which write fails is the system's matter.
+    let sent = (0..2_000).take_while(|_| stream.write_all(line.as_bytes()).is_ok()).count();
+    let mut answer = String::new();
+    drop(stream.read_to_string(&mut answer));
+    assert!(!answer.contains(" 200 "), "after {sent} lines: {answer}");
+}
+
+#[test]
+fn a_slow_client_loses_its_place() {
+    let limits = Limits { patience: Duration::from_millis(300), connections_max: 2, ..Limits::default() };
+    let running = Running::within(limits, None);
+    // One says nothing, and one a byte now and then: neither is a request.
+    let silent = TcpStream::connect(running.address).unwrap();
+    let mut dripping = TcpStream::connect(running.address).unwrap();
+    let drips = std::thread::spawn(move || {
+        let began = std::time::Instant::now();
+        dripping.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        // The pause between two bytes is the read's time-out.
+        while dripping.write_all(b"G").is_ok() && !matches!(dripping.read(&mut [0; 1]), Ok(0)) {
+            assert!(began.elapsed() < ANSWER_DEADLINE, "a byte now and then holds the place");
+        }
+    });
+    // All places are taken until those two are sent away.
+    assert_eq!(running.get("/health/live").0, 200);
+    drips.join().unwrap();
+    silent.set_read_timeout(Some(ANSWER_DEADLINE)).unwrap();
+    assert_eq!((&silent).read(&mut [0; 1]).unwrap_or(0), 0);
 }

@@ -1,0 +1,140 @@
+//! Connections: so many at once, each with so many bytes and so much time until it has its answer.
+//!
+//! hyper's own limits are for larger servers: it takes a request of 400 KiB, and waits for it for ever.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::limits::Limits;
+
+/// Accepts connections while there is room for them.
+pub(crate) struct BoundedListener {
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+    limits: Limits,
+}
+
+impl BoundedListener {
+    pub fn new(listener: TcpListener, limits: Limits) -> Self {
+        Self { listener, room: Arc::new(Semaphore::new(limits.connections_max)), limits }
+    }
+}
+
+impl Listener for BoundedListener {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        // Nobody closes the semaphore.
+        let place = Arc::clone(&self.room).acquire_owned().await.ok();
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        (Connection::new(stream, place, self.limits), address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that ends when its request is too long, or takes too long.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    limits: Limits,
+    /// Bytes that came since the last answer.
+    unanswered: usize,
+    deadline: Pin<Box<Sleep>>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>, limits: Limits) -> Self {
+        Self { stream, limits, unanswered: 0, deadline: Box::pin(sleep(limits.patience)), _place: place }
+    }
+
+    /// Some of an answer went out: time and bytes begin anew. That something came in does not count, or a client could
+    /// hold its place by a byte now and then.
+    fn answered(&mut self) {
+        self.unanswered = 0;
+        self.deadline.as_mut().reset(Instant::now() + self.limits.patience);
+    }
+
+    /// Nothing can be done now; is it too late?
+    fn waits<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.deadline.is_elapsed() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Pending => self.waits(context),
+            Poll::Ready(Ok(())) => {
+                self.unanswered += buffer.filled().len().saturating_sub(before);
+                if self.unanswered > self.limits.request_bytes_max {
+                    return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+                }
+                Poll::Ready(Ok(()))
+            }
+            error @ Poll::Ready(Err(_)) => error,
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Pending => self.waits(context),
+            Poll::Ready(Ok(count)) => {
+                self.answered();
+                Poll::Ready(Ok(count))
+            }
+            error @ Poll::Ready(Err(_)) => error,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write_vectored(context, buffers) {
+            Poll::Pending => self.waits(context),
+            Poll::Ready(Ok(count)) => {
+                self.answered();
+                Poll::Ready(Ok(count))
+            }
+            error @ Poll::Ready(Err(_)) => error,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
