@@ -322,7 +322,7 @@ impl Worker {
             producer.poll(Duration::ZERO);
             std::thread::sleep(FLUSH_NAP);
             if self.stopping.load(Ordering::Acquire) {
-                return Err(Fault::Undelivered("stopping".to_owned()));
+                return Err(Fault::Undelivered(KafkaError::Canceled));
             }
             if let Some((_, reason)) = producer.client().fatal_error() {
                 return Err(Fault::Fatal(KafkaError::Canceled))

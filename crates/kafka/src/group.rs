@@ -46,7 +46,7 @@ pub(crate) struct Member {
     lost: AtomicBool,
     outage: Outage,
     /// Something that an operator must act on, and how it was said.
-    fatal: Mutex<Option<(KafkaError, String)>>,
+    fatal: Mutex<Option<String>>,
 }
 
 impl Member {
@@ -88,7 +88,7 @@ impl Member {
     }
 
     /// What an operator must act on, if anything.
-    pub fn fatal(&self) -> Option<(KafkaError, String)> {
+    pub fn fatal(&self) -> Option<String> {
         lock(&self.fatal).take()
     }
 
@@ -127,7 +127,7 @@ impl ClientContext for Member {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if needs_an_operator(&error) {
-            lock(&self.fatal).get_or_insert_with(|| (error.clone(), refused(&error, reason)));
+            lock(&self.fatal).get_or_insert_with(|| refused(&error, reason));
         }
         self.outage.report(&error, reason);
     }

@@ -426,7 +426,7 @@ impl Log for KafkaLog {
             let left = deadline.saturating_duration_since(Instant::now());
             let busy = self.committing.is_some() || !self.restorer.is_idle() || !self.to_position.is_empty();
             let records = self.records(left.min(if busy { GLANCE } else { GAZE }))?;
-            if let Some((_, said)) = self.member().fatal() {
+            if let Some(said) = self.member().fatal() {
                 return Err(LogError(said));
             }
             if !records.is_empty() {
