@@ -27,7 +27,7 @@ impl Directory {
     /// # Errors
     /// When it cannot be used, or is not this group's.
     pub fn open(path: &Path, group_id: &str) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(|cause| OpenError::directory(path, cause))?;
+        make(path).map_err(|cause| OpenError::directory(path, cause))?;
         let lock = lock(path)?;
         let instance = match Instance::read(path).map_err(|cause| OpenError::directory(path, cause))? {
             Some(instance) => instance,
@@ -59,6 +59,25 @@ impl Directory {
     /// The directory's name for its life.
     pub fn instance_name(&self) -> &str {
         &self.instance_name
+    }
+}
+
+/// Makes the directory if there is none. What will lie in it is who is linked to whom: it is for our own user alone. One
+/// that is there is somebody's choice, and kept as it is.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        // Another process was faster; which of the two may use it is decided by the lock.
+        Err(_) if path.is_dir() => Ok(()),
+        made => made,
     }
 }
 
