@@ -32,7 +32,6 @@ test: ## everything that CI runs: check, then every test, on a real Kafka that t
 	@dev/setup --checks
 	@$(MAKE) --no-print-directory check
 	cargo test --release --locked --workspace
-	$(MAKE) --no-print-directory torture MINUTES=1
 	@if [ -x dev/test-examples ]; then echo dev/test-examples; dev/test-examples; fi
 
 check: ## format, lints, docs, dependencies, shell scripts, alerts, dashboard and compose file

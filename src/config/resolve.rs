@@ -131,8 +131,10 @@ fn encoding(raw: &RawEncoding, sources: &Sources) -> Result<Encoding, ConfigErro
     };
     let url = set(&raw.schema_registry_url);
     if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-        let message = format!("\"{}\" is no URL; write it as in \"http://127.0.0.1:8081\"", raw.schema_registry_url);
-        return Err(sources.error("encoding.schema_registry_url", message));
+        // Not repeated, since it may have a password in it.
+        return Err(
+            sources.error("encoding.schema_registry_url", "is no URL; write it as in \"http://127.0.0.1:8081\"")
+        );
     }
     if format == Format::Confluent && url.is_none() {
         return Err(sources.error("encoding.format", "\"confluent\" needs encoding.schema_registry_url"));

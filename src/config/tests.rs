@@ -183,7 +183,7 @@ fn a_value_that_cannot_be_says_what_can() {
     insta::assert_snapshot!(error("[engine]\nepoch_bytes_max = \"0B\""), @"quell.toml: engine.epoch_bytes_max: nothing is too little; leave it out for its default");
     insta::assert_snapshot!(error("[encoding]\nformat = \"xml\""), @r#"quell.toml: encoding.format: "xml" is no format; use "avro", "confluent" or "json""#);
     insta::assert_snapshot!(error("[encoding]\nformat = \"confluent\""), @r#"quell.toml: encoding.format: "confluent" needs encoding.schema_registry_url"#);
-    insta::assert_snapshot!(error("[encoding]\nschema_registry_url = \"registry:8081\""), @r#"quell.toml: encoding.schema_registry_url: "registry:8081" is no URL; write it as in "http://127.0.0.1:8081""#);
+    insta::assert_snapshot!(error("[encoding]\nschema_registry_url = \"registry:8081\""), @r#"quell.toml: encoding.schema_registry_url: is no URL; write it as in "http://127.0.0.1:8081""#);
     insta::assert_snapshot!(error("[http]\nlisten = \"localhost:9464\""), @r#"quell.toml: http.listen: "localhost:9464" is no address; write an IP address and a port, as in "127.0.0.1:9464""#);
     insta::assert_snapshot!(error("[http]\ntoken = \"a\"\ntoken_file = \"b\""), @"quell.toml: http.token: http.token_file is set as well; keep one of them");
     insta::assert_snapshot!(error("[http]\ntoken = \"a b\""), @"quell.toml: http.token: the token has white space or characters beyond ASCII; make one with `openssl rand -hex 32`");
