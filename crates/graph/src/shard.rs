@@ -429,7 +429,10 @@ impl<R: Rows> Shard<R> {
                 let before = entry.node.deliveries.clone();
                 let publication =
                     publish(vocabulary.policy(), pace, identifier, &mut entry.node, moved.as_ref(), &retold);
-                entry.node.told_under = current;
+                // A look for which nothing has moved, and nothing was due after all, has told nobody of a changed policy.
+                if moved.is_some() || !publication.statements.is_empty() {
+                    entry.node.told_under = current;
+                }
                 if !publication.statements.is_empty() {
                     recount = Some((before, entry.node.deliveries.clone()));
                 }

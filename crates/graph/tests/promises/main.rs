@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 #![allow(clippy::print_stdout, reason = "a failed test shows its seed")]
 
+mod a_due_relaxation_hides_no_change_of_policy;
 mod a_hub_that_ceases_takes_back_what_was_remembered;
 mod any_order_ends_in_the_models_state;
 mod deployment;
