@@ -44,13 +44,14 @@ impl Caution {
         }
     }
 
-    /// An epoch that ends before these offsets was committed.
-    pub fn passed(&mut self, next_offsets: impl Iterator<Item = Place>) {
-        for (partition, next_offset) in next_offsets {
-            if self.until.get(&partition).is_some_and(|until| *until < next_offset) {
-                self.until.remove(&partition);
-            }
-            self.tries.retain(|(of, offset), _| *of != partition || *offset >= next_offset);
+    /// An epoch of these records was committed.
+    pub fn passed(&mut self, records: &[Place]) {
+        if !self.is_due() {
+            return;
+        }
+        for (partition, passed) in records {
+            self.until.retain(|of, until| of != partition || *until > *passed);
+            self.tries.retain(|(of, offset), _| of != partition || *offset > *passed);
         }
     }
 
@@ -88,7 +89,7 @@ mod tests {
         let records = [(CHOICES, Offset(4)), (CHOICES, Offset(5)), (CHOICES, Offset(6))];
         caution.failed(&records);
         assert!(caution.is_due());
-        caution.passed([(CHOICES, Offset(5))].into_iter());
+        caution.passed(&records[..1]);
         for _ in 0..TRIES_MAX {
             assert_eq!(caution.verdict(records[1]), None);
             caution.failed(&records[1..2]);
@@ -97,7 +98,7 @@ mod tests {
         caution.failed(&records[1..2]);
         assert_eq!(caution.verdict(records[1]), Some(Verdict::Pointer));
         assert_eq!(caution.verdict(records[2]), None);
-        caution.passed([(CHOICES, Offset(7))].into_iter());
+        caution.passed(&records[1..]);
         assert!(!caution.is_due());
     }
 }

@@ -635,7 +635,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             return Ok(());
         };
         self.failures = 0;
-        self.caution.passed(computed.next_offsets.iter().copied());
+        self.caution.passed(&computed.records);
         let next_offsets: BTreeMap<ShardNumber, Offset> = changelog.iter().copied().collect();
         let true_at = self.now();
         let mut settled = Vec::with_capacity(computed.writes.len());
@@ -718,10 +718,9 @@ impl<L: Log, S: Store> Engine<L, S> {
     /// What keeps the inputs from being read, if anything.
     fn hold(&self) -> Option<Hold> {
         let is_held = self.held.is_some();
-        let restoring: BTreeSet<ShardNumber> = self.shards.still_restoring().map(|(shard, _)| shard).collect();
         // What is for a shard that is being restored waits in the graph topic: fine for some shards, so that those that
         // stay keep working while others move; but with most of them away, all would only be written twice.
-        if 2 * restoring.len() > self.shards.count() {
+        if 2 * self.shards.still_restoring().count() > self.shards.count() {
             return Some(Hold::Restoring);
         }
         // The graph's messages are what earlier inputs have set off. Whoever takes in more before they are through only

@@ -24,8 +24,6 @@ const GRAPH_RECORD_BYTES: usize = 512 * 1024;
 pub struct Computed {
     /// What goes to the log.
     pub prepared: PreparedEpoch,
-    /// Where to read on in each partition that it took records from.
-    pub next_offsets: Vec<(InputPartition, Offset)>,
     /// The records that it took.
     pub records: Vec<(InputPartition, Offset)>,
     /// What goes to the store once the log has it.
@@ -175,9 +173,9 @@ impl Draft {
     /// The epoch, to be committed.
     #[must_use]
     pub fn finish(self, number: EpochNumber) -> Computed {
-        let next_offsets: Vec<(InputPartition, Offset)> = self.next_offsets.into_iter().collect();
-        let prepared = PreparedEpoch { number, next_offsets: next_offsets.clone(), outputs: self.outputs };
-        Computed { prepared, next_offsets, records: Vec::new(), writes: self.writes, facts: self.facts }
+        let next_offsets = self.next_offsets.into_iter().collect();
+        let prepared = PreparedEpoch { number, next_offsets, outputs: self.outputs };
+        Computed { prepared, records: Vec::new(), writes: self.writes, facts: self.facts }
     }
 }
 

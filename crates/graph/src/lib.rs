@@ -31,7 +31,7 @@ mod rows;
 mod shard;
 mod turn;
 
-pub use basis::{Bases, Basis, BasisError, Changes, FORMAT, NewerFormat, Retold};
+pub use basis::NewerFormat;
 pub use claim::{Claim, Contribution};
 pub use counters::Counters;
 pub use edge::{Edge, LinkRegister};

@@ -85,7 +85,7 @@ pub struct Node {
     pub version: u64,
     /// By downstream, what it was sent. In the order of the downstreams.
     pub deliveries: Vec<Delivery>,
-    /// The number of the basis under which downstreams were last told of it; see [`crate::Bases`]. 0: nobody was.
+    /// The number of the basis under which downstreams were last told of it; see `basis.rs`. 0: nobody was.
     pub told_under: u32,
     /// The generation in which `effective` was computed.
     pub generation: Generation,

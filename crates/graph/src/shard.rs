@@ -419,7 +419,9 @@ impl<R: Rows> Shard<R> {
         let touched = std::mem::take(&mut self.touched);
         let current = self.bases.current();
         for identifier in &touched {
-            let retold = self.nodes.get(identifier).map_or_else(Vec::new, |entry| self.retold(&entry.node).to_vec());
+            // Most often no policy is being taken up, and then nobody is looked up for it.
+            let reviewed = if self.changes.is_empty() { None } else { self.nodes.get(identifier) };
+            let retold = reviewed.map_or_else(Vec::new, |entry| self.retold(&entry.node).to_vec());
             let Some(entry) = self.nodes.get_mut(identifier) else { continue };
             entry.node.deliveries.retain(|delivery| !is_former(delivery, &retold));
             let moved = entry.moved.take();

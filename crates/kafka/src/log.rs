@@ -231,8 +231,7 @@ impl KafkaLog {
                 Rebalance::Lost(shards) => return Some(LogEvent::Lost(self.with_inputs(shards))),
             }
         }
-        let may_grow = self.expelled.is_none() && Instant::now() >= self.look_for_growth_at;
-        if may_grow {
+        if self.expelled.is_none() && Instant::now() >= self.look_for_growth_at {
             self.count_partitions();
             if let Some(counts) = &self.partition_counts {
                 let given = self.given.take();
