@@ -19,7 +19,7 @@ use crate::rows::{Change, ReadError, Rows};
 use crate::turn::{Effects, Turn};
 
 /// How many due relaxations are looked at in one epoch; the rest follows in the next.
-const DUE_MAX: usize = 10_000;
+const DUE_MAX: usize = 1_000;
 
 /// A node in memory. It stands for its row until that is in the store, and may stay as a cache thereafter.
 #[derive(Debug)]
