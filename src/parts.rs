@@ -26,6 +26,7 @@ pub fn kafka(config: &Config, policy: &Policy) -> Result<Settings, ConfigError> 
             audit: topics.audit.clone(),
             suppressions: policy.downstreams().iter().map(|known| known.topic.clone()).collect(),
         },
+        standby_replicas: config.engine.standby_replicas,
     };
     settings.check()?;
     Ok(settings)

@@ -89,6 +89,7 @@ pub struct Engine {
     pub epoch_records_max: usize,
     pub epoch_bytes_max: usize,
     pub review_rate: u32,
+    pub standby_replicas: usize,
 }
 
 /// `[encoding]`

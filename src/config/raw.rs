@@ -98,6 +98,7 @@ pub struct RawEngine {
     pub epoch_records_max: i64,
     pub epoch_bytes_max: String,
     pub review_rate: i64,
+    pub standby_replicas: i64,
 }
 
 impl Default for RawEngine {
@@ -111,6 +112,8 @@ impl Default for RawEngine {
             epoch_bytes_max: "16MiB".to_owned(),
             // A fraction of what the live stream can do, so that a policy change is not felt there.
             review_rate: 10_000,
+            // A copy costs its disk and the reading of its changelog; a restore takes seconds for most.
+            standby_replicas: 0,
         }
     }
 }

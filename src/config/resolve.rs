@@ -26,6 +26,9 @@ const SHARDS_MAX: u32 = 4_096;
 /// More than any machine that this runs on has.
 const THREADS_MAX: u32 = 1_024;
 
+/// More copies than that protect from nothing.
+const STANDBY_REPLICAS_MAX: usize = 16;
+
 /// What Kafka allows in the name of a topic.
 const TOPIC_NAME_BYTES_MAX: usize = 249;
 
@@ -116,6 +119,14 @@ fn engine(raw: &RawEngine, sources: &Sources) -> Result<Engine, ConfigError> {
         epoch_records_max: in_memory(whole("engine.epoch_records_max", raw.epoch_records_max, u32::MAX, sources)?),
         epoch_bytes_max,
         review_rate: whole("engine.review_rate", raw.review_rate, u32::MAX, sources)?,
+        standby_replicas: standby_replicas(raw, sources)?,
+    })
+}
+
+fn standby_replicas(raw: &RawEngine, sources: &Sources) -> Result<usize, ConfigError> {
+    usize::try_from(raw.standby_replicas).ok().filter(|replicas| *replicas <= STANDBY_REPLICAS_MAX).ok_or_else(|| {
+        let message = format!("{} is out of range; write 0 to {STANDBY_REPLICAS_MAX}", raw.standby_replicas);
+        sources.error("engine.standby_replicas", message)
     })
 }
 

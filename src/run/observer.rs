@@ -7,14 +7,14 @@ use quell_domain::{Millis, ShardNumber};
 use quell_engine::epoch::Facts;
 use quell_engine::intake::EventOutcome;
 use quell_engine::log::{CommitError, EpochNumber, InputPartition};
-use quell_engine::observer::{Hold, Observer, Progress};
+use quell_engine::observer::{Hold, Observer, Progress, ShardState};
 use quell_graph::RetractionCause;
 use quell_kafka::{INPUTS, Topics};
 use quell_telemetry::events::{
     ChangelogRead, ChangelogTruncated, EpochCommitted, EpochFailed, EpochPanicked, InputsPaused, PartitionAhead,
     PartitionLag, PartitionsAssigned, PartitionsLost, PartitionsRevoked, PoliciesCompared, ProgressReported,
     Propagated, Refusals, RegistryBack, RegistryUnavailable, RestoreProgressed, RevisionProgressed, ShardRestored,
-    ShardStale, TopicLag,
+    ShardStale, StandingBy, TopicLag,
 };
 use quell_telemetry::{CommitFailure, Direction, Event, InputPause, Metrics, Outcome, RelaxationCause, Throttle};
 
@@ -108,11 +108,18 @@ impl Observer for TelemetryObserver {
         PartitionsLost { partitions: &self.named(partitions) }.emit(&self.metrics);
     }
 
-    fn shard_restoring(&mut self, shard: ShardNumber, more: u64, read: u64, remaining: u64) {
-        ChangelogRead { shard, records: more }.emit(&self.metrics);
+    fn changelog_read(&mut self, records: u64) {
+        ChangelogRead { records }.emit(&self.metrics);
+    }
+
+    fn shard_restoring(&mut self, shard: ShardNumber, read: u64, remaining: u64, time_left: Option<Duration>) {
         if self.restores.entry(shard).or_insert(Throttle::new(RESTORE_EVERY)).passes(Instant::now()) {
-            RestoreProgressed { shard, read, remaining }.emit(&self.metrics);
+            RestoreProgressed { shard, read, remaining, time_left }.emit(&self.metrics);
         }
+    }
+
+    fn standing_by(&mut self, shards: &[ShardNumber]) {
+        StandingBy { shards }.emit(&self.metrics);
     }
 
     fn shard_restored(&mut self, shard: ShardNumber, read: u64) {
@@ -212,8 +219,7 @@ impl Observer for TelemetryObserver {
             waiting.for_each(|(name, count)| *unacknowledged.entry(name).or_default() += count);
         }
         ProgressReported {
-            shards_owned: progress.shards_owned as u64,
-            shards_restoring: progress.shards_restoring as u64,
+            shards: progress.shards.iter().map(|(shard, state)| (*shard, state_of(*state))).collect(),
             lag: self.lag(progress),
             hubs: hubs.into_iter().collect(),
             unacknowledged: unacknowledged.into_iter().collect(),
@@ -252,6 +258,16 @@ fn outcome_of(outcome: EventOutcome) -> Outcome {
         EventOutcome::Partial => Outcome::Partial,
         EventOutcome::Refused => Outcome::Refused,
         EventOutcome::Stale => Outcome::Stale,
+    }
+}
+
+fn state_of(state: ShardState) -> quell_telemetry::events::ShardState {
+    match state {
+        ShardState::Standby => quell_telemetry::events::ShardState::Standby,
+        ShardState::Restoring { remaining, time_left } => {
+            quell_telemetry::events::ShardState::Restoring { remaining, time_left }
+        }
+        ShardState::Active => quell_telemetry::events::ShardState::Active,
     }
 }
 

@@ -142,6 +142,11 @@ fn shards_that_stay_keep_working_while_another_moves() {
     let engine = deployment.start("one");
     wait_for("the other shards to publish", || (published(&deployment).messages > 500).then_some(()));
     assert_eq!(engine.count("quell_shards_restoring", &[]), 1.0);
+    let states: Vec<f64> =
+        (0..4).map(|shard| engine.count("quell_shard_state", &[&format!("shard=\"{shard}\"")])).collect();
+    assert_eq!(states, [2.0, 3.0, 3.0, 3.0], "what is restored, and what is active");
+    let (status, waiting_for) = engine.get("/health/ready").unwrap();
+    assert_eq!((status, waiting_for.trim_end()), (503, "waiting for shard 0 to be restored"));
     let shards: BTreeSet<u32> = published(&deployment)
         .last
         .keys()

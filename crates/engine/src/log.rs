@@ -167,17 +167,10 @@ pub enum LogEvent {
         /// What to do about it.
         error: CommitError,
     },
-    /// More of a restoring shard's changelog, in its order.
-    Changelog {
-        /// Which shard.
-        shard: ShardNumber,
-        /// Rows put or deleted.
-        changes: Vec<quell_graph::Change>,
-        /// Where the changelog goes on after them.
-        next_offset: Offset,
-        /// About how many records are still to come.
-        remaining: u64,
-    },
+    /// More of the changelogs of shards that are restored or followed.
+    Changelog(Vec<Piece>),
+    /// Of these shards, which others own, a warm copy is to be kept here, and of no others any more.
+    StandBy(Vec<ShardNumber>),
     /// A restoring shard's changelog was read up to the high watermark that stood when its restore began.
     Restored {
         /// Which shard.
@@ -191,6 +184,19 @@ pub enum LogEvent {
         /// Which shard.
         shard: ShardNumber,
     },
+}
+
+/// A piece of a shard's changelog, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which shard.
+    pub shard: ShardNumber,
+    /// Rows put or deleted.
+    pub changes: Vec<quell_graph::Change>,
+    /// Where the changelog goes on after them.
+    pub next_offset: Offset,
+    /// About how many records are still to come; 0 once the end is reached.
+    pub remaining: u64,
 }
 
 /// Why an epoch was not committed. Whatever the reason, what it computed is thrown away, every owned shard reads the
@@ -251,7 +257,11 @@ pub trait Log {
     /// A restore of the same shard that is under way is forgotten.
     fn restore(&mut self, shard: ShardNumber, next_offset: Offset);
 
-    /// Forgets the restore of a shard, if one is under way.
+    /// Begins to read a shard's changelog from `next_offset`, read committed, and goes on with what is still to be
+    /// written, until the shard is restored or stopped. No [`LogEvent::Restored`] follows.
+    fn follow(&mut self, shard: ShardNumber, next_offset: Offset);
+
+    /// Reads no more of a shard's changelog.
     fn stop_restore(&mut self, shard: ShardNumber);
 
     /// Whether the group has assigned partitions since this instance joined, if only none.

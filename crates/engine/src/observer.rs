@@ -2,6 +2,7 @@
 //! what a number is decided elsewhere.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
 use quell_graph::Counters;
@@ -14,10 +15,8 @@ use crate::log::{CommitError, EpochNumber, InputPartition};
 pub struct Progress {
     /// The engine's clock.
     pub now: Millis,
-    /// How many shards it owns.
-    pub shards_owned: usize,
-    /// How many of them are being restored.
-    pub shards_restoring: usize,
+    /// Where each shard stands that it owns, or keeps a warm copy of.
+    pub shards: BTreeMap<ShardNumber, ShardState>,
     /// By partition: records that were delivered and are not committed yet, and the earliest timestamp among them.
     pub uncommitted: BTreeMap<InputPartition, (u64, Millis)>,
     /// By assigned partition: records that were not delivered yet; none while unknown.
@@ -30,6 +29,23 @@ pub struct Progress {
     pub to_be_reviewed: u64,
     /// Another instance runs another policy.
     pub policies_differ: bool,
+}
+
+/// Where a shard stands at this instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardState {
+    /// Another instance owns it; a warm copy is kept here.
+    Standby,
+    /// It is owned, and its changelog is being read: about so many records are to come, if known, and it will take
+    /// about so long.
+    Restoring {
+        /// Records.
+        remaining: Option<u64>,
+        /// Time.
+        time_left: Option<Duration>,
+    },
+    /// It is owned, and computes.
+    Active,
 }
 
 /// Why the inputs are not read for now.
@@ -51,8 +67,13 @@ pub trait Observer: Send {
     fn partitions_revoked(&mut self, partitions: &[InputPartition]);
     /// The group has taken partitions away.
     fn partitions_lost(&mut self, partitions: &[InputPartition]);
-    /// More of a shard's changelog was read: how much of it just now and in all, and about how much is to come.
-    fn shard_restoring(&mut self, shard: ShardNumber, more: u64, read: u64, remaining: u64);
+    /// So many more records of changelogs were read and stored, of shards that are owned or stood by for.
+    fn changelog_read(&mut self, records: u64);
+    /// More of a shard's changelog was read: how much of it in all, about how much is to come, and how long that will
+    /// take, if it can be told.
+    fn shard_restoring(&mut self, shard: ShardNumber, read: u64, remaining: u64, time_left: Option<Duration>);
+    /// Warm copies are kept of these shards, which others own.
+    fn standing_by(&mut self, shards: &[ShardNumber]);
     /// A shard is active.
     fn shard_restored(&mut self, shard: ShardNumber, read: u64);
     /// What is stored of a shard is older than what its changelog still has; it begins anew.

@@ -1,6 +1,7 @@
 //! A shard's life at this instance: restoring, then active, then gone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
 use quell_graph::{Rows, Shard};
@@ -22,6 +23,14 @@ pub struct Restoring<R> {
     pub read: u64,
     /// See `read`.
     pub remaining: Option<u64>,
+}
+
+impl<R> Restoring<R> {
+    /// How long it will take at the pace so far; none while that cannot be told.
+    pub fn time_left(&self, now: Millis) -> Option<Duration> {
+        let taken = u64::try_from(now.0.saturating_sub(self.began_at.0)).ok()?;
+        Some(Duration::from_millis(taken.saturating_mul(self.remaining?).checked_div(self.read)?))
+    }
 }
 
 /// Where a shard of this instance stands.
@@ -111,10 +120,10 @@ impl<R: Rows> Shards<R> {
         active.map(|(number, _)| *number).collect()
     }
 
-    /// Those that are being restored, with about how many records are to come.
-    pub fn still_restoring(&self) -> impl Iterator<Item = (ShardNumber, Option<u64>)> {
+    /// Those that are being restored.
+    pub fn still_restoring(&self) -> impl Iterator<Item = (ShardNumber, &Restoring<R>)> {
         self.0.iter().filter_map(|(number, life)| match life {
-            Life::Restoring(restoring) => Some((*number, restoring.remaining)),
+            Life::Restoring(restoring) => Some((*number, restoring)),
             Life::Active(_) => None,
         })
     }

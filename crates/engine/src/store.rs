@@ -62,6 +62,15 @@ pub trait Store {
     /// When the store fails.
     fn write(&mut self, changes: Vec<ShardChanges>) -> Result<(), StoreError>;
 
+    /// Writes pieces of changelogs, each of another shard: each shard's piece whole or not at all. There may be much in
+    /// them, and no shard of them computes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn restore(&mut self, pieces: Vec<ShardChanges>) -> Result<(), StoreError> {
+        self.write(pieces)
+    }
+
     /// Notes that what is stored of these shards is all that their changelogs say now.
     ///
     /// # Errors

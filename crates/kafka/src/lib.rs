@@ -3,7 +3,8 @@
 //! ```text
 //! engine thread: KafkaLog::poll ──┬── group.rs      consumer, what the group wants
 //!                                 ├── positions.rs  a thread of its own that asks for committed offsets
-//!                                 ├── restore.rs    changelogs up to the high watermark
+//!                                 ├── restore.rs    a thread of its own that reads changelogs
+//!                                 ├── standby.rs    a thread of its own that asks who owns what, for warm copies
 //!                                 └── committer.rs  a thread of its own with the transactional producer (watch.rs)
 //! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs), all through ask.rs first
 //! ```
@@ -18,6 +19,7 @@ mod publisher;
 mod reader;
 mod restore;
 mod settings;
+mod standby;
 mod topics;
 mod watch;
 

@@ -19,6 +19,7 @@ use crate::outage::needs_an_operator;
 use crate::positions::Positions;
 use crate::restore::Restorer;
 use crate::settings::{INPUTS, Settings};
+use crate::standby::Standbys;
 
 /// How long the broker is waited for when it is asked about topics, before the engine goes on with other things.
 const ASK: Duration = Duration::from_secs(2);
@@ -60,6 +61,7 @@ pub struct KafkaLog {
     consumer: Arc<BaseConsumer<Member>>,
     committer: Committer,
     restorer: Restorer,
+    standbys: Option<Standbys>,
     committing: Option<(EpochNumber, Vec<(InputPartition, Offset)>)>,
     /// How many partitions each topic has; none until somebody was told.
     partition_counts: Option<PartitionCounts>,
@@ -147,7 +149,11 @@ impl KafkaLog {
             .map_err(|error| failed(&error))?;
         let (consumer, positions) = become_member(&settings)?;
         Ok(Self {
-            restorer: Restorer::new(&settings),
+            restorer: Restorer::start(&settings).map_err(|error| failed(&error))?,
+            standbys: match settings.standby_replicas {
+                0 => None,
+                replicas => Some(Standbys::start(&settings, replicas).map_err(|error| failed(&error))?),
+            },
             settings,
             consumer,
             committer,
@@ -246,7 +252,8 @@ impl KafkaLog {
         }
         self.position();
         self.renew_offsets();
-        self.restorer.poll()
+        let standbys = self.standbys.as_mut().and_then(Standbys::poll).map(LogEvent::StandBy);
+        standbys.or_else(|| self.restorer.poll())
     }
 
     /// Shards, and the input partitions that came with them.
@@ -291,6 +298,12 @@ impl KafkaLog {
         if let Some(group) = self.consumer.group_metadata().filter(|_| offsets.count() > 0) {
             let epoch = PreparedEpoch { number: RENEWAL, next_offsets: committed, outputs: Vec::new() };
             self.committer.commit(Job { epoch, offsets, group });
+        }
+    }
+
+    fn note_shards(&self) {
+        if let Some(standbys) = &self.standbys {
+            standbys.owns(self.assigned.iter().filter_map(|partition| partition.shard()).collect());
         }
     }
 
@@ -439,6 +452,7 @@ impl Log for KafkaLog {
 
     fn assign(&mut self, partitions: &[InputPartition]) {
         self.assigned.extend(partitions);
+        self.note_shards();
         self.paused.extend(partitions);
         self.to_position.extend(partitions);
         self.positions.forget();
@@ -457,6 +471,7 @@ impl Log for KafkaLog {
             self.committed.remove(partition);
             self.ends_then.remove(partition);
         }
+        self.note_shards();
         self.member().forget_ends(partitions);
         self.member().set_lost(false);
         // librdkafka is told even if none of them is its own: the group waits for an answer.
@@ -515,7 +530,11 @@ impl Log for KafkaLog {
     }
 
     fn restore(&mut self, shard: ShardNumber, next_offset: Offset) {
-        self.restorer.begin(shard, next_offset);
+        self.restorer.begin(shard, next_offset, false);
+    }
+
+    fn follow(&mut self, shard: ShardNumber, next_offset: Offset) {
+        self.restorer.begin(shard, next_offset, true);
     }
 
     fn stop_restore(&mut self, shard: ShardNumber) {

@@ -1,15 +1,18 @@
-//! Restoring shards: reading changelogs up to the high watermark.
+//! Reading changelogs, on a thread of its own: to the high watermark for shards that are restored, and ever on for those
+//! that are followed.
 //!
 //! The watermark is that of a read-uncommitted client. A read-committed reader alone would stop at the last stable
 //! offset, which an open transaction of a killed writer holds back, and the shard would begin with old rows. So for each
 //! shard: ask for the high watermark; wait until nothing below it is undecided; then read, committed records only, to
 //! the end. Kafka Streams does the same.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quell_domain::ShardNumber;
-use quell_engine::log::{LogEvent, Offset};
+use quell_engine::log::{LogEvent, Offset, Piece};
 use quell_graph::Change;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -24,12 +27,139 @@ const ASK: Duration = Duration::from_secs(2);
 /// How often it is asked again whether open transactions have ended.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How much of changelogs is handed over at once.
-const RECORDS_MAX: usize = 10_000;
-const BYTES_MAX: usize = 8 << 20;
+/// How long one poll waits. What is asked of the thread waits as long.
+const POLL: Duration = Duration::from_millis(10);
+
+/// How much of changelogs is handed over at once: enough to be worth files of their own.
+const HAND_OVER_BYTES: usize = 32 << 20;
+
+/// How long what was read waits for more.
+const HAND_OVER_AFTER: Duration = Duration::from_millis(500);
+
+/// How many times as much may wait for the engine.
+const WAITING_MAX: usize = 1;
+
+/// How often it is looked whether a followed shard without news is at its end. librdkafka says so once, and whether the
+/// broker was away since then it does not say.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(600);
+
+/// What a change costs in memory beyond its bytes.
+const CHANGE_OVERHEAD_BYTES: usize = 64;
+
+/// Counts what was asked, so that answers to what is no longer wanted can be told.
+type Ticket = u64;
+
+enum Request {
+    Read { shard: ShardNumber, ticket: Ticket, from: Offset, goes_on: bool },
+    Stop(ShardNumber),
+}
+
+enum Answer {
+    Pieces(Vec<(Ticket, Piece)>),
+    Restored(Ticket, ShardNumber, Offset),
+    Truncated(Ticket, ShardNumber),
+}
+
+/// The engine's end of the thread.
+pub(crate) struct Restorer {
+    requests: Option<Sender<Request>>,
+    answers: Option<Receiver<Answer>>,
+    /// What is wanted, and whether it only ends when it is stopped.
+    wanted: BTreeMap<ShardNumber, (Ticket, bool)>,
+    tickets: Ticket,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Restorer {
+    pub fn start(settings: &Settings) -> std::io::Result<Self> {
+        let (requests, asked) = channel();
+        let (given, answers) = sync_channel(WAITING_MAX);
+        let reader = Reader {
+            topic: settings.topics.changelog.clone(),
+            committed: settings.reader("read_committed"),
+            uncommitted: settings.reader("read_uncommitted"),
+            clients: None,
+            shards: BTreeMap::new(),
+            read: BTreeMap::new(),
+            read_bytes: 0,
+            hand_over_at: None,
+            ask_again_at: Instant::now(),
+            outage: Outage::default(),
+        };
+        let thread = std::thread::Builder::new().name("quell-restorer".to_owned());
+        let thread = thread.spawn(move || reader.run(&asked, &given))?;
+        Ok(Self {
+            requests: Some(requests),
+            answers: Some(answers),
+            wanted: BTreeMap::new(),
+            tickets: 0,
+            thread: Some(thread),
+        })
+    }
+
+    /// Whether nothing is being restored, followed shards apart.
+    pub fn is_idle(&self) -> bool {
+        self.wanted.values().all(|(_, goes_on)| *goes_on)
+    }
+
+    /// Reads a shard's changelog to its end, and on, if so wanted.
+    pub fn begin(&mut self, shard: ShardNumber, from: Offset, goes_on: bool) {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.wanted.insert(shard, (ticket, goes_on));
+        self.ask(Request::Read { shard, ticket, from, goes_on });
+    }
+
+    pub fn stop(&mut self, shard: ShardNumber) {
+        if self.wanted.remove(&shard).is_some() {
+            self.ask(Request::Stop(shard));
+        }
+    }
+
+    fn ask(&self, request: Request) {
+        if let Some(requests) = &self.requests {
+            // The thread ends only after this handle.
+            drop(requests.send(request));
+        }
+    }
+
+    /// What was read, or came to its end. Does not wait.
+    pub fn poll(&mut self) -> Option<LogEvent> {
+        while let Ok(answer) = self.answers.as_ref()?.try_recv() {
+            let is_wanted = |ticket, shard| self.wanted.get(&shard).is_some_and(|(wanted, _)| *wanted == ticket);
+            match answer {
+                Answer::Pieces(mut pieces) => {
+                    pieces.retain(|(ticket, piece)| is_wanted(*ticket, piece.shard));
+                    if !pieces.is_empty() {
+                        return Some(LogEvent::Changelog(pieces.into_iter().map(|(_, piece)| piece).collect()));
+                    }
+                }
+                Answer::Restored(ticket, shard, next_offset) if is_wanted(ticket, shard) => {
+                    self.wanted.remove(&shard);
+                    return Some(LogEvent::Restored { shard, next_offset });
+                }
+                Answer::Truncated(ticket, shard) if is_wanted(ticket, shard) => {
+                    self.wanted.remove(&shard);
+                    return Some(LogEvent::ChangelogTruncated { shard });
+                }
+                Answer::Restored(..) | Answer::Truncated(..) => {}
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Restorer {
+    fn drop(&mut self) {
+        (self.requests, self.answers) = (None, None);
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
 
 /// How far a shard has come.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Stage {
     /// The high watermark is not known yet.
     Unknown { from: Offset },
@@ -39,69 +169,56 @@ enum Stage {
     Reading { next: Offset, high: Offset },
 }
 
-/// Restores shards. Polled by the engine's thread.
-pub(crate) struct Restorer {
-    topic: String,
-    committed: ClientConfig,
-    uncommitted: ClientConfig,
-    clients: Option<Clients>,
-    shards: BTreeMap<ShardNumber, Stage>,
-    /// Read, and not handed over yet.
-    events: VecDeque<LogEvent>,
-    ask_again_at: Instant,
-    outage: Outage,
+#[derive(Debug)]
+struct Wanted {
+    ticket: Ticket,
+    goes_on: bool,
+    stage: Stage,
+    /// When the end of what is followed was reached, if it is.
+    at_end_since: Option<Instant>,
 }
 
-/// Made when there is something to restore, and gone when all is done.
+/// Made when there is something to read, and gone when all is done.
 struct Clients {
     reader: BaseConsumer<Outsider>,
     watermarks: BaseConsumer<Outsider>,
 }
 
-impl Restorer {
-    pub fn new(settings: &Settings) -> Self {
-        Self {
-            topic: settings.topics.changelog.clone(),
-            committed: settings.reader("read_committed"),
-            uncommitted: settings.reader("read_uncommitted"),
-            clients: None,
-            shards: BTreeMap::new(),
-            events: VecDeque::new(),
-            ask_again_at: Instant::now(),
-            outage: Outage::default(),
-        }
+/// The thread's own.
+struct Reader {
+    topic: String,
+    committed: ClientConfig,
+    uncommitted: ClientConfig,
+    clients: Option<Clients>,
+    shards: BTreeMap<ShardNumber, Wanted>,
+    /// Read, and not handed over yet.
+    read: BTreeMap<ShardNumber, Vec<Change>>,
+    read_bytes: usize,
+    hand_over_at: Option<Instant>,
+    ask_again_at: Instant,
+    outage: Outage,
+}
+
+/// Whoever asks has gone.
+struct Gone;
+
+impl Reader {
+    fn run(mut self, requests: &Receiver<Request>, answers: &SyncSender<Answer>) {
+        while self.turn(requests, answers).is_ok() {}
     }
 
-    pub fn is_idle(&self) -> bool {
-        self.shards.is_empty() && self.events.is_empty()
-    }
-
-    pub fn begin(&mut self, shard: ShardNumber, from: Offset) {
-        self.stop(shard);
-        self.shards.insert(shard, Stage::Unknown { from });
-    }
-
-    pub fn stop(&mut self, shard: ShardNumber) {
-        self.events.retain(|event| !matches!(event, LogEvent::Changelog { shard: of, .. } | LogEvent::Restored { shard: of, .. } if *of == shard));
-        self.let_go(shard);
-    }
-
-    fn let_go(&mut self, shard: ShardNumber) {
-        if let (Some(Stage::Reading { .. }), Some(clients)) = (self.shards.remove(&shard), &self.clients) {
-            self.check(clients.reader.incremental_unassign(&self.list([(shard, Offset::START)])));
-        }
+    fn turn(&mut self, requests: &Receiver<Request>, answers: &SyncSender<Answer>) -> Result<(), Gone> {
         if self.shards.is_empty() {
             self.clients = None;
+            let request = requests.recv().map_err(|_| Gone)?;
+            self.meet(request);
         }
-    }
-
-    /// What was read, or came to its end. Waits hardly.
-    pub fn poll(&mut self) -> Option<LogEvent> {
-        if let Some(event) = self.events.pop_front() {
-            return Some(event);
-        }
-        if self.shards.is_empty() {
-            return None;
+        loop {
+            match requests.try_recv() {
+                Ok(request) => self.meet(request),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Err(Gone),
+            }
         }
         if self.clients.is_none() {
             match (
@@ -111,85 +228,126 @@ impl Restorer {
                 (Ok(reader), Ok(watermarks)) => self.clients = Some(Clients { reader, watermarks }),
                 (Err(error), _) | (_, Err(error)) => {
                     self.outage.report(&error, "the changelog's reader cannot begin");
-                    return None;
+                    std::thread::sleep(ASK_AGAIN * 10);
+                    return Ok(());
                 }
             }
         }
-        if Instant::now() >= self.ask_again_at
-            && let Some(event) = self.advance()
-        {
-            return Some(event);
+        let mut said = Vec::new();
+        if Instant::now() >= self.ask_again_at {
+            self.advance(&mut said);
         }
-        self.read();
-        self.events.pop_front()
+        let ended = self.read();
+        let is_due = self.hand_over_at.is_some_and(|at| Instant::now() >= at);
+        if !ended.is_empty() || self.read_bytes >= HAND_OVER_BYTES || is_due {
+            said.extend(self.hand_over(&ended));
+        }
+        said.into_iter().try_for_each(|answer| answers.send(answer).map_err(|_| Gone))
+    }
+
+    fn meet(&mut self, request: Request) {
+        match request {
+            Request::Read { shard, ticket, from, goes_on } => {
+                self.let_go(shard);
+                let stage = Stage::Unknown { from };
+                self.shards.insert(shard, Wanted { ticket, goes_on, stage, at_end_since: None });
+            }
+            Request::Stop(shard) => self.let_go(shard),
+        }
+    }
+
+    fn let_go(&mut self, shard: ShardNumber) {
+        self.read.remove(&shard);
+        if let (Some(Wanted { stage: Stage::Reading { .. }, .. }), Some(clients)) =
+            (self.shards.remove(&shard), &self.clients)
+        {
+            self.check(clients.reader.incremental_unassign(&self.list([(shard, Offset::START)])));
+        }
     }
 
     /// Asks for what is not known yet.
-    fn advance(&mut self) -> Option<LogEvent> {
-        let waiting: Vec<ShardNumber> = self
-            .shards
-            .iter()
-            .filter(|(_, stage)| !matches!(stage, Stage::Reading { .. }))
-            .map(|(shard, _)| *shard)
-            .collect();
+    fn advance(&mut self, said: &mut Vec<Answer>) {
+        let is_waiting = |wanted: &Wanted| !matches!(wanted.stage, Stage::Reading { .. });
+        let waiting: Vec<ShardNumber> =
+            self.shards.iter().filter(|(_, wanted)| is_waiting(wanted)).map(|(shard, _)| *shard).collect();
+        self.ask_again_at = Instant::now() + ASK_AGAIN;
+        self.look_again();
         for shard in waiting {
             match self.ask(shard) {
-                Ok(None) => {}
-                Ok(Some(event)) => return Some(event),
+                Ok(answer) => said.extend(answer),
                 Err(error) => {
                     self.outage.report(&error, "the changelog's offsets are not known");
                     self.ask_again_at = Instant::now() + ASK_AGAIN * 10;
-                    return None;
+                    return;
                 }
             }
         }
-        self.ask_again_at = Instant::now() + ASK_AGAIN;
-        None
     }
 
-    fn ask(&mut self, shard: ShardNumber) -> KafkaResult<Option<LogEvent>> {
-        let (Some(clients), Some(stage)) = (&self.clients, self.shards.get_mut(&shard)) else { return Ok(None) };
+    /// Fetches once more from where followed shards without news ended.
+    fn look_again(&mut self) {
+        let mut again = Vec::new();
+        for (shard, wanted) in &mut self.shards {
+            if let Stage::Reading { next, .. } = wanted.stage
+                && wanted.at_end_since.take_if(|since| since.elapsed() > LOOK_AGAIN_EVERY).is_some()
+            {
+                again.push((*shard, next));
+            }
+        }
+        if let Some(clients) = self.clients.as_ref().filter(|_| !again.is_empty()) {
+            let list = self.list(again);
+            self.check(clients.reader.incremental_unassign(&list));
+            self.check(clients.reader.incremental_assign(&list));
+        }
+    }
+
+    fn ask(&mut self, shard: ShardNumber) -> KafkaResult<Option<Answer>> {
+        let (Some(clients), Some(wanted)) = (&self.clients, self.shards.get_mut(&shard)) else { return Ok(None) };
         let partition = i32::try_from(shard.0).unwrap_or(-1);
-        if let Stage::Unknown { from } = *stage {
+        if let Stage::Unknown { from } = wanted.stage {
             let (low, high) = clients.watermarks.fetch_watermarks(&self.topic, partition, ASK)?;
             self.outage.back();
             if (from != Offset::START && from.0 < low) || from.0 > high {
+                let ticket = wanted.ticket;
                 self.shards.remove(&shard);
-                return Ok(Some(LogEvent::ChangelogTruncated { shard }));
+                return Ok(Some(Answer::Truncated(ticket, shard)));
             }
-            *stage = Stage::Undecided { from: Offset(from.0.max(low)), high: Offset(high) };
+            wanted.stage = Stage::Undecided { from: Offset(from.0.max(low)), high: Offset(high) };
         }
-        if let Stage::Undecided { from, high } = *stage {
-            if from >= high {
-                return Ok(Some(self.done(shard, high)));
+        if let Stage::Undecided { from, high } = wanted.stage {
+            if from >= high && !wanted.goes_on {
+                let ticket = wanted.ticket;
+                self.shards.remove(&shard);
+                return Ok(Some(Answer::Restored(ticket, shard, high)));
             }
             let (_, stable) = clients.reader.fetch_watermarks(&self.topic, partition, ASK)?;
             if stable >= high.0 {
-                *stage = Stage::Reading { next: from, high };
+                wanted.stage = Stage::Reading { next: from, high };
                 clients.reader.incremental_assign(&self.list([(shard, from)]))?;
             }
         }
         Ok(None)
     }
 
-    /// Takes what was fetched, up to a bound, and makes events of it.
-    fn read(&mut self) {
-        let Some(clients) = &self.clients else { return };
-        let mut pieces: BTreeMap<ShardNumber, Vec<Change>> = BTreeMap::new();
+    /// Takes what was fetched, up to a bound. Returns whose end was reached.
+    fn read(&mut self) -> Vec<ShardNumber> {
         let mut ended = Vec::new();
-        let (mut records, mut bytes) = (0, 0);
-        while records < RECORDS_MAX && bytes < BYTES_MAX {
-            match clients.reader.poll(Duration::ZERO) {
+        let Some(clients) = &self.clients else { return ended };
+        let mut wait = POLL;
+        while self.read_bytes < HAND_OVER_BYTES && self.hand_over_at.is_none_or(|at| Instant::now() < at) {
+            match clients.reader.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
                     let Ok(shard) = u32::try_from(message.partition()).map(ShardNumber) else { continue };
-                    let Some(Stage::Reading { next, .. }) = self.shards.get_mut(&shard) else { continue };
+                    let Some(Wanted { stage: Stage::Reading { next, .. }, .. }) = self.shards.get_mut(&shard) else {
+                        continue;
+                    };
                     *next = Offset(message.offset()).next();
                     let key = message.key().unwrap_or_default().to_vec();
                     let value = message.payload().map(<[u8]>::to_vec);
-                    records += 1;
-                    bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-                    pieces.entry(shard).or_default().push((key, value));
+                    self.read_bytes += key.len() + value.as_ref().map_or(0, Vec::len) + CHANGE_OVERHEAD_BYTES;
+                    self.read.entry(shard).or_default().push((key, value));
+                    self.hand_over_at.get_or_insert_with(|| Instant::now() + HAND_OVER_AFTER);
                 }
                 // Everything below the high watermark was decided before reading began, so the end lies behind it.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -200,24 +358,41 @@ impl Restorer {
                     break;
                 }
             }
+            wait = Duration::ZERO;
         }
-        for (shard, changes) in pieces {
-            let Some(Stage::Reading { next, high }) = self.shards.get(&shard) else { continue };
-            let remaining = u64::try_from(high.0.saturating_sub(next.0)).unwrap_or(0);
-            self.events.push_back(LogEvent::Changelog { shard, changes, next_offset: *next, remaining });
-        }
-        for shard in ended {
-            if let Some(Stage::Reading { next, high }) = self.shards.get(&shard) {
-                let next_offset = *next.max(high);
-                let event = self.done(shard, next_offset);
-                self.events.push_back(event);
-            }
-        }
+        ended
     }
 
-    fn done(&mut self, shard: ShardNumber, next_offset: Offset) -> LogEvent {
-        self.let_go(shard);
-        LogEvent::Restored { shard, next_offset }
+    /// Everything that was read, and what has come to its end with it.
+    fn hand_over(&mut self, ended: &[ShardNumber]) -> Vec<Answer> {
+        (self.read_bytes, self.hand_over_at) = (0, None);
+        let mut read = std::mem::take(&mut self.read);
+        let mut pieces = Vec::with_capacity(read.len());
+        let now = Instant::now();
+        for (shard, wanted) in &mut self.shards {
+            let Stage::Reading { next, high } = wanted.stage else { continue };
+            let is_at_end = ended.contains(shard);
+            let changes = read.remove(shard).unwrap_or_default();
+            if !changes.is_empty() || (is_at_end && wanted.goes_on) {
+                let to_high = u64::try_from(high.0.saturating_sub(next.0)).unwrap_or(0);
+                let remaining = if is_at_end { 0 } else { to_high.max(1) };
+                pieces.push((wanted.ticket, Piece { shard: *shard, changes, next_offset: next, remaining }));
+                wanted.at_end_since = Some(now).filter(|_| is_at_end);
+            }
+        }
+        let mut answers = Vec::new();
+        if !pieces.is_empty() {
+            answers.push(Answer::Pieces(pieces));
+        }
+        for shard in ended {
+            if let Some(Wanted { ticket, goes_on: false, stage: Stage::Reading { next, high }, .. }) =
+                self.shards.get(shard)
+            {
+                answers.push(Answer::Restored(*ticket, *shard, *next.max(high)));
+                self.let_go(*shard);
+            }
+        }
+        answers
     }
 
     fn check(&self, result: KafkaResult<()>) {

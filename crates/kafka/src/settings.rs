@@ -107,6 +107,8 @@ pub struct Settings {
     pub client: BTreeMap<String, String>,
     /// The names of the topics.
     pub topics: Topics,
+    /// `engine.standby_replicas`: of how many other instances each shard has a warm copy.
+    pub standby_replicas: usize,
 }
 
 /// A property that the user must not set, or cannot. The message never holds its value: it may be a password.

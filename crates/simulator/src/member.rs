@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::{
-    CommitError, EpochNumber, InputPartition, Log, LogError, LogEvent, Offset, Output, OutputTopic, PreparedEpoch,
-    Record,
+    CommitError, EpochNumber, InputPartition, Log, LogError, LogEvent, Offset, Output, OutputTopic, Piece,
+    PreparedEpoch, Record,
 };
 
 use crate::broken::Broken;
@@ -21,6 +21,9 @@ const RECORDS_MAX: usize = 6;
 
 /// How many records of a changelog.
 const CHANGES_MAX: usize = 20;
+
+/// How often an instance is told what to stand by for, of a hundred polls.
+const STANDBYS_PERCENT: u32 = 2;
 
 /// How often a commit meets an error by chance, of a hundred pieces of commits.
 const COMMIT_FAULTS_PERCENT: u32 = 2;
@@ -38,9 +41,21 @@ struct Commit {
 
 /// How far the restore of a shard has come.
 enum Restore {
-    Unknown { from: Offset },
-    Undecided { from: Offset, high: Offset },
-    Reading { next: Offset, high: Offset },
+    Unknown {
+        from: Offset,
+    },
+    Undecided {
+        from: Offset,
+        high: Offset,
+    },
+    Reading {
+        next: Offset,
+        high: Offset,
+    },
+    /// Another's, and read for as long as it is wanted.
+    Following {
+        next: Offset,
+    },
 }
 
 /// One instance's connection to the cluster.
@@ -60,13 +75,14 @@ pub struct Member {
     ended: VecDeque<LogEvent>,
     restores: BTreeMap<ShardNumber, Restore>,
     has_joined: bool,
+    shards: u32,
     /// Whether errors happen by chance.
     pub faults: bool,
 }
 
 impl Member {
     /// Joins the group. What a predecessor of the same name left open ends.
-    pub fn join(cluster: &Shared, clock: &Arc<AtomicI64>, producer: &str) -> Self {
+    pub fn join(cluster: &Shared, clock: &Arc<AtomicI64>, producer: &str, shards: u32) -> Self {
         cluster.borrow_mut().settle_all_of(producer);
         let number = cluster.borrow_mut().group.join();
         Self {
@@ -84,6 +100,7 @@ impl Member {
             ended: VecDeque::new(),
             restores: BTreeMap::new(),
             has_joined: false,
+            shards,
             faults: true,
         }
     }
@@ -216,9 +233,37 @@ impl Member {
                 *restore = Restore::Reading { next: next_offset, high };
                 let remaining = u64::try_from(high.0 - next_offset.0).unwrap_or(0);
                 let changes = changes.into_iter().map(|(_, change)| change).collect();
-                Some(LogEvent::Changelog { shard, changes, next_offset, remaining })
+                Some(LogEvent::Changelog(vec![Piece { shard, changes, next_offset, remaining }]))
+            }
+            Restore::Following { next } if next > changelog.high() => {
+                self.restores.remove(&shard);
+                Some(LogEvent::ChangelogTruncated { shard })
+            }
+            Restore::Following { next } => {
+                let stable = changelog.stable();
+                let changes: Vec<_> = changelog
+                    .committed(next, stable)
+                    .take(CHANGES_MAX)
+                    .map(|(offset, entry)| (offset, (entry.key.clone().unwrap_or_default(), entry.value.clone())))
+                    .collect();
+                let is_at_end = changes.len() < CHANGES_MAX;
+                let next_offset = changes.last().map_or(next, |(last, _)| last.next());
+                *restore = Restore::Following { next: next_offset };
+                let changes = changes.into_iter().map(|(_, change)| change).collect();
+                Some(LogEvent::Changelog(vec![Piece { shard, changes, next_offset, remaining: u64::from(!is_at_end) }]))
             }
         }
+    }
+
+    /// Now and then, some of the shards that are not ours are to be stood by for.
+    fn standby_shards(&mut self) -> Option<Vec<ShardNumber>> {
+        let cluster = &mut *self.cluster.borrow_mut();
+        if !cluster.percent(STANDBYS_PERCENT) {
+            return None;
+        }
+        let is_ours = |shard: &ShardNumber| self.assigned.contains(&InputPartition::of_shard(*shard));
+        let others: Vec<ShardNumber> = (0..self.shards).map(ShardNumber).filter(|shard| !is_ours(shard)).collect();
+        Some(others.into_iter().filter(|_| cluster.chance.bool()).collect())
     }
 
     // ---- the group's member
@@ -295,6 +340,9 @@ impl Log for Member {
             return Ok(event);
         }
         self.position();
+        if let Some(shards) = self.standby_shards() {
+            return Ok(LogEvent::StandBy(shards));
+        }
         if let Some(event) = self.restore_event() {
             return Ok(event);
         }
@@ -360,6 +408,10 @@ impl Log for Member {
         self.restores.insert(shard, Restore::Unknown { from: next_offset });
     }
 
+    fn follow(&mut self, shard: ShardNumber, next_offset: Offset) {
+        self.restores.insert(shard, Restore::Following { next: next_offset });
+    }
+
     fn stop_restore(&mut self, shard: ShardNumber) {
         self.restores.remove(&shard);
     }
@@ -410,6 +462,10 @@ impl Log for SharedMember {
 
     fn restore(&mut self, shard: ShardNumber, next_offset: Offset) {
         self.0.borrow_mut().restore(shard, next_offset);
+    }
+
+    fn follow(&mut self, shard: ShardNumber, next_offset: Offset) {
+        self.0.borrow_mut().follow(shard, next_offset);
     }
 
     fn stop_restore(&mut self, shard: ShardNumber) {

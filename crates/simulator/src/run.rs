@@ -252,7 +252,7 @@ impl Run {
         } else {
             self.disks.swap_remove(self.chance.usize(0..self.disks.len()))
         };
-        let member = Rc::new(RefCell::new(Member::join(&self.cluster, &self.clock, &name)));
+        let member = Rc::new(RefCell::new(Member::join(&self.cluster, &self.clock, &name, self.scenario.shards)));
         let broken = self.cluster.borrow().broken;
         let topics = [InputTopic::Choices, InputTopic::Links, InputTopic::Acks, InputTopic::Graph];
         let settings = Settings {

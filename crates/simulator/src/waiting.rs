@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::epoch::Facts;
 use quell_engine::log::{CommitError, EpochNumber, InputPartition};
-use quell_engine::observer::{Hold, Observer, Progress};
+use quell_engine::observer::{Hold, Observer, Progress, ShardState};
 
 /// The simulator looks at the log and the disk, not at what the engine says of itself; save that, while a relaxation
 /// waits, there is no rest.
@@ -32,7 +33,9 @@ impl Observer for Waiting {
     fn partitions_assigned(&mut self, _: &[InputPartition]) {}
     fn partitions_revoked(&mut self, _: &[InputPartition]) {}
     fn partitions_lost(&mut self, _: &[InputPartition]) {}
-    fn shard_restoring(&mut self, _: ShardNumber, _: u64, _: u64, _: u64) {}
+    fn changelog_read(&mut self, _: u64) {}
+    fn shard_restoring(&mut self, _: ShardNumber, _: u64, _: u64, _: Option<Duration>) {}
+    fn standing_by(&mut self, _: &[ShardNumber]) {}
     fn shard_restored(&mut self, _: ShardNumber, _: u64) {}
     fn changelog_truncated(&mut self, _: ShardNumber) {}
     fn shard_stale(&mut self, _: ShardNumber) {}
@@ -49,7 +52,8 @@ impl Observer for Waiting {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        self.restoring.store(progress.shards_restoring, Ordering::Relaxed);
+        let restoring = progress.shards.values().filter(|state| matches!(state, ShardState::Restoring { .. })).count();
+        self.restoring.store(restoring, Ordering::Relaxed);
         self.relaxations.store(progress.counters.iter().map(|counters| counters.held).sum(), Ordering::Relaxed);
     }
 }

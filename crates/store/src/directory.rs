@@ -56,6 +56,11 @@ impl Directory {
         self.path.join(ROWS_DIRECTORY)
     }
 
+    /// Where something is written that is to be moved to its place; on the same file system.
+    pub fn unfinished(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// The directory's name for its life.
     pub fn instance_name(&self) -> &str {
         &self.instance_name

@@ -1,6 +1,7 @@
 //! The store: opening it, writing to it, closing it.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,10 @@ use crate::database::{Database, column_family_name};
 use crate::directory::Directory;
 use crate::marker::Progress;
 use crate::settings::Settings;
-use crate::{DiskShard, OpenError, Options, marker};
+use crate::{DiskShard, OpenError, Options, bulk, marker};
+
+/// Pieces of a changelog with fewer changes than this go through memtables: a small file costs more than it saves.
+const OWN_FILE_CHANGES_MIN: usize = 2_000;
 
 /// The rows of shards on this machine's disk.
 ///
@@ -119,6 +123,27 @@ impl Store for DiskStore {
         unlogged.set_memtable_insert_hint_per_batch(true);
         self.database.rows.write_opt(batch, &unlogged).map_err(|error| self.database.failed(error))?;
         self.progress.extend(written);
+        Ok(())
+    }
+
+    /// Large pieces become files of their own, which RocksDB takes as they are: they pass no memtable, and files of
+    /// several shards are made side by side.
+    fn restore(&mut self, pieces: Vec<ShardChanges>) -> Result<(), StoreError> {
+        let (large, small): (Vec<_>, Vec<_>) =
+            pieces.into_iter().partition(|piece| piece.changes.len() >= OWN_FILE_CHANGES_MIN);
+        self.write(small)?;
+        let files: Vec<Result<bulk::File, StoreError>> = std::thread::scope(|scope| {
+            let database = &self.database;
+            let settings = &self.settings.rocksdb;
+            let workers: Vec<_> =
+                large.into_iter().map(|piece| scope.spawn(|| bulk::File::write(database, settings, piece))).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        for file in files {
+            let file = file?;
+            file.ingest(&self.column_family(file.shard)?, &self.database)?;
+            self.progress.insert(file.shard, file.progress);
+        }
         Ok(())
     }
 

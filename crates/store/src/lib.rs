@@ -6,6 +6,7 @@
 //! ```text
 //! commit ──> DiskStore::write ──> one WriteBatch ──> memtables ──flush, all shards at once──> files
 //!                                 rows and next_offset of every shard      │                    │
+//! restore ─> DiskStore::restore ─> one file for each shard, ingested ───────────────────────────────> files
 //! compute <── DiskShard::get, get_many, scan <─────────────────────────────┴──── block cache <──┘
 //! ```
 //!
@@ -31,6 +32,7 @@
 //! One cache of [`Options::memory_bytes`] holds blocks, indexes and filters, and memtables are charged to it: as they
 //! grow, blocks go. Memtables are flushed at a quarter of it, and hold writers up before they take half.
 
+mod bulk;
 mod database;
 mod directory;
 mod disk_store;

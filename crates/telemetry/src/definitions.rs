@@ -167,6 +167,27 @@ pub const SHARDS_OWNED: Definition =
 pub const SHARDS_RESTORING: Definition =
     metric("quell_shards_restoring", "Owned shards that are still being restored from the changelog.", &[]);
 
+/// Where each shard stands.
+pub const SHARD_STATE: Definition = metric(
+    "quell_shard_state",
+    "Where a shard stands at this instance: 1 a warm copy, 2 owned and being restored, 3 owned and active.",
+    &["shard"],
+);
+
+/// How much is still to be read back.
+pub const RESTORE_REMAINING: Definition = metric(
+    "quell_restore_remaining_records",
+    "Changelog records still to be read until every owned shard is restored.",
+    &[],
+);
+
+/// How long that will take.
+pub const RESTORE_TIME_LEFT: Definition = metric(
+    "quell_restore_seconds_left",
+    "About how long until every owned shard is restored, by the pace so far; 0 when nothing is.",
+    &[],
+);
+
 /// Identifiers through which nothing passes.
 pub const HUBS: Definition = metric(
     "quell_hubs",

@@ -56,6 +56,9 @@ pub(crate) struct Series {
     pub restore_records: IntCounter,
     pub shards_owned: IntGauge,
     pub shards_restoring: IntGauge,
+    pub shard_state: OpenGauges,
+    pub restore_remaining: IntGauge,
+    pub restore_time_left: Gauge,
     pub hubs: ClosedGauges,
     pub unacknowledged: ClosedGauges,
     pub store_bytes: IntGauge,
@@ -127,6 +130,9 @@ impl Series {
             restore_records: counter(registry, definitions::RESTORE_RECORDS),
             shards_owned: gauge(registry, definitions::SHARDS_OWNED),
             shards_restoring: gauge(registry, definitions::SHARDS_RESTORING),
+            shard_state: OpenGauges(gauges(registry, definitions::SHARD_STATE)),
+            restore_remaining: gauge(registry, definitions::RESTORE_REMAINING),
+            restore_time_left: float_gauge(registry, definitions::RESTORE_TIME_LEFT),
             store_bytes: gauge(registry, definitions::STORE_BYTES),
             registry_stalled: gauge(registry, definitions::REGISTRY_STALLED),
             policy_mismatch: gauge(registry, definitions::POLICY_MISMATCH),
@@ -176,6 +182,20 @@ impl ClosedGauges {
         for (value, gauge) in &self.0 {
             let count = counts.iter().find(|(counted, _)| counted == value).map_or(0, |(_, count)| *count);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Gauges with one label, whose values come and go.
+#[derive(Debug)]
+pub(crate) struct OpenGauges(IntGaugeVec);
+
+impl OpenGauges {
+    /// Sets these, and forgets all others.
+    pub fn set(&self, values: impl IntoIterator<Item = (String, i64)>) {
+        self.0.reset();
+        for (label, value) in values {
+            self.0.with_label_values(&[label]).set(value);
         }
     }
 }
@@ -244,7 +264,9 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
     use super::*;
-    use crate::events::{Event, PartitionLag, ProgressReported, TopicLag};
+    use quell_domain::ShardNumber;
+
+    use crate::events::{Event, PartitionLag, ProgressReported, ShardState, TopicLag};
 
     fn values() -> LabelValues {
         LabelValues {
@@ -263,7 +285,12 @@ mod tests {
             seconds: Some(1.5),
             partitions: vec![PartitionLag { partition: 0, records: Some(7) }],
         };
-        ProgressReported { lag: vec![lag], ..ProgressReported::default() }.emit(&metrics);
+        ProgressReported {
+            lag: vec![lag],
+            shards: vec![(ShardNumber(3), ShardState::Active)],
+            ..ProgressReported::default()
+        }
+        .emit(&metrics);
         metrics
     }
 
@@ -333,6 +360,12 @@ mod tests {
             Relaxations published: a right that was opted out no longer is, by cause.
         quell_restore_records_total counter {}
             Changelog records read to restore shards.
+        quell_restore_remaining_records gauge {}
+            Changelog records still to be read until every owned shard is restored.
+        quell_restore_seconds_left gauge {}
+            About how long until every owned shard is restored, by the pace so far; 0 when nothing is.
+        quell_shard_state gauge {shard}
+            Where a shard stands at this instance: 1 a warm copy, 2 owned and being restored, 3 owned and active.
         quell_shards_owned gauge {}
             Shards that the group has given to this instance.
         quell_shards_restoring gauge {}
@@ -409,6 +442,8 @@ mod tests {
         quell_relaxations_total{cause="policy"} 0
         quell_relaxations_total{cause="unlink"} 0
         quell_restore_records_total 0
+        quell_restore_remaining_records 0
+        quell_restore_seconds_left 0
         quell_shards_owned 0
         quell_shards_restoring 0
         quell_store_bytes 0

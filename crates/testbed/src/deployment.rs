@@ -123,6 +123,7 @@ impl Deployment {
             group_id: format!("{prefix}-check"),
             client: BTreeMap::new(),
             topics,
+            standby_replicas: 0,
         };
         let extra = extra.iter().map(|(section, lines)| (*section, (*lines).to_owned())).collect();
         let deployment = Self { prefix, policy, dir, producer, settings, kafka, extra };

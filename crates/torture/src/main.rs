@@ -83,7 +83,7 @@ fn torture(arguments: &Arguments, seed: u64) -> Report {
          \"transaction.timeout.ms\" = \"5000\""
     );
     let cluster = Cluster::start(3);
-    let extra = [("kafka.client", client.as_str()), ("engine", "epoch_records_max = 2000")];
+    let extra = [("kafka.client", client.as_str()), ("engine", "epoch_records_max = 2000\nstandby_replicas = 1")];
     let mut deployment = Deployment::on(cluster.kafka(), POLICY, &extra);
     // Kept until it is known that nobody has to look into the logs.
     deployment.dir.disable_cleanup(true);

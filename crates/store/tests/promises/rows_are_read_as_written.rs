@@ -1,7 +1,7 @@
 use quell_domain::ShardNumber;
 use quell_engine::log::Offset;
 use quell_engine::store::{Opened, Store as _};
-use quell_graph::Rows as _;
+use quell_graph::{Change, Rows as _};
 use tempfile::tempdir;
 
 use crate::scenes::{EVERYTHING, changes, delete, open, open_one, put, rows, write};
@@ -29,6 +29,34 @@ fn the_later_change_of_a_key_wins() {
     write(&mut store, 5, vec![delete(&[1])]);
     assert_eq!(shard.get(&[1]).unwrap(), None);
     assert_eq!(shard.get(&[3]).unwrap().unwrap(), b"d");
+}
+
+/// What is restored comes in pieces so large that they are files of their own, and in small ones.
+#[test]
+fn what_is_restored_in_bulk_reads_as_if_written_change_by_change() {
+    let (one, other) = (tempdir().unwrap(), tempdir().unwrap());
+    let (mut written, written_rows) = open_one(one.path());
+    let (mut restored, restored_rows) = open_one(other.path());
+    let mut next_offset = 0;
+    for (round, length) in (0_u32..).zip([5_000_u32, 100, 9_000, 3]) {
+        next_offset += i64::from(length);
+        let change = |number: u32| {
+            let number = number.wrapping_mul(2_654_435_761).wrapping_add(round);
+            let key = (1 + number % 3_000).to_be_bytes().map(|byte| byte.max(1));
+            if number.is_multiple_of(7) { delete(&key) } else { put(&key, &number.to_string()) }
+        };
+        let piece: Vec<Change> = (0..length).map(change).collect();
+        write(&mut written, next_offset, piece.clone());
+        restored.restore(vec![changes(0, next_offset, piece)]).unwrap();
+        assert!(rows(&written_rows) == rows(&restored_rows), "after {next_offset} changes");
+    }
+    drop(restored_rows);
+    restored.close().unwrap();
+    let (mut again, again_rows) = open_one(other.path());
+    assert!(rows(&written_rows) == rows(&again_rows), "after it was opened again");
+    assert_eq!(again.open_shard(ShardNumber(0)).unwrap().next_offset, Offset(next_offset));
+    let left: Vec<_> = std::fs::read_dir(other.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("restoring")), "{left:?}");
 }
 
 #[test]

@@ -21,10 +21,12 @@ pub use epoch::{EpochCommitted, EpochFailed, Propagated};
 pub use group::{InputsPaused, PartitionsAssigned, PartitionsLost, PartitionsRevoked};
 pub use life::{EngineFailed, EngineStarted, EngineStopped, EngineStopping, HttpListening, StoreOpened};
 pub use policies::{EpochPanicked, PartitionAhead, PoliciesCompared, RevisionProgressed};
-pub use progress::{PartitionLag, ProgressReported, TopicLag};
+pub use progress::{PartitionLag, ProgressReported, ShardState, TopicLag};
 pub use refusals::{RecordsRefused, Refusals};
 pub use registry::{RegistryBack, RegistryUnavailable};
-pub use shards::{ChangelogRead, ChangelogTruncated, RestoreProgressed, ShardRestored, ShardStale, StoreDamaged};
+pub use shards::{
+    ChangelogRead, ChangelogTruncated, RestoreProgressed, ShardRestored, ShardStale, StandingBy, StoreDamaged,
+};
 
 use crate::metrics::Metrics;
 

@@ -1,5 +1,9 @@
 //! Where the engine stands; the gauges.
 
+use std::time::Duration;
+
+use quell_domain::ShardNumber;
+
 use super::Event;
 use crate::metrics::Metrics;
 
@@ -23,13 +27,38 @@ pub struct TopicLag<'a> {
     pub partitions: Vec<PartitionLag>,
 }
 
+/// Where a shard stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ShardState {
+    /// A warm copy of another instance's.
+    Standby,
+    /// Owned, and being restored: records still to be read, if known, and how long that takes, if it can be told.
+    Restoring {
+        /// Records.
+        remaining: Option<u64>,
+        /// Time.
+        time_left: Option<Duration>,
+    },
+    /// Owned, and computing.
+    Active,
+}
+
+impl ShardState {
+    /// The value of `quell_shard_state`.
+    fn number(self) -> i64 {
+        match self {
+            Self::Standby => 1,
+            Self::Restoring { .. } => 2,
+            Self::Active => 3,
+        }
+    }
+}
+
 /// Where the engine stands; reported every second or so.
 #[derive(Clone, Debug, Default)]
 pub struct ProgressReported<'a> {
-    /// Shards that it owns.
-    pub shards_owned: u64,
-    /// How many of them are being restored.
-    pub shards_restoring: u64,
+    /// Where each shard stands that it owns, or keeps a warm copy of.
+    pub shards: Vec<(ShardNumber, ShardState)>,
     /// The consumer's lag. A topic or partition that is missing here is no longer reported.
     pub lag: Vec<TopicLag<'a>>,
     /// Hubs, by identifier type; a type that is missing has none.
@@ -46,15 +75,23 @@ pub struct ProgressReported<'a> {
 
 impl Event for ProgressReported<'_> {
     fn emit(&self, metrics: &Metrics) {
-        tracing::trace!(
-            target: "quell::progress",
-            shards_owned = self.shards_owned,
-            shards_restoring = self.shards_restoring,
-            "progress"
-        );
+        let (mut owned, mut restoring, mut left) = (0, 0, 0);
+        let mut time_left = Duration::ZERO;
+        for (_, state) in &self.shards {
+            owned += u64::from(*state != ShardState::Standby);
+            if let ShardState::Restoring { remaining, time_left: of_it } = state {
+                restoring += 1;
+                left += remaining.unwrap_or(0);
+                time_left = time_left.max(of_it.unwrap_or(Duration::ZERO));
+            }
+        }
+        tracing::trace!(target: "quell::progress", shards_owned = owned, shards_restoring = restoring, "progress");
         let series = &metrics.series;
-        series.shards_owned.set(whole(self.shards_owned));
-        series.shards_restoring.set(whole(self.shards_restoring));
+        series.shards_owned.set(whole(owned));
+        series.shards_restoring.set(whole(restoring));
+        series.shard_state.set(self.shards.iter().map(|(shard, state)| (shard.to_string(), state.number())));
+        series.restore_remaining.set(whole(left));
+        series.restore_time_left.set(time_left.as_secs_f64());
         series.deferred_relaxations.set(whole(self.deferred_relaxations));
         series.to_be_reviewed.set(whole(self.to_be_reviewed));
         series.store_bytes.set(whole(self.store_bytes));

@@ -1,22 +1,22 @@
 //! A shard's life: restored from its changelog, then active.
 
+use std::time::Duration;
+
 use quell_domain::ShardNumber;
 
 use super::Event;
 use crate::metrics::Metrics;
 
-/// A piece of a shard's changelog was read and stored.
+/// Pieces of changelogs were read and stored.
 #[derive(Clone, Debug)]
 pub struct ChangelogRead {
-    /// Which shard.
-    pub shard: ShardNumber,
     /// How many records.
     pub records: u64,
 }
 
 impl Event for ChangelogRead {
     fn emit(&self, metrics: &Metrics) {
-        tracing::debug!(target: "quell::shards", shard = self.shard.0, records = self.records, "changelog read");
+        tracing::debug!(target: "quell::shards", records = self.records, "changelog read");
         metrics.series.restore_records.inc_by(self.records);
     }
 }
@@ -30,6 +30,8 @@ pub struct RestoreProgressed {
     pub read: u64,
     /// About how many are still to come.
     pub remaining: u64,
+    /// How long that takes, if it can be told.
+    pub time_left: Option<Duration>,
 }
 
 impl RestoreProgressed {
@@ -48,8 +50,23 @@ impl Event for RestoreProgressed {
             read = self.read,
             remaining = self.remaining,
             percent = self.percent(),
+            seconds_left = self.time_left.map(|left| left.as_secs()),
             "restoring shard"
         );
+    }
+}
+
+/// Warm copies are kept of these shards, which other instances own.
+#[derive(Clone, Debug)]
+pub struct StandingBy<'a> {
+    /// Which.
+    pub shards: &'a [ShardNumber],
+}
+
+impl Event for StandingBy<'_> {
+    fn emit(&self, _: &Metrics) {
+        let shards: Vec<u32> = self.shards.iter().map(|shard| shard.0).collect();
+        tracing::info!(target: "quell::shards", ?shards, "keeping warm copies");
     }
 }
 
@@ -123,7 +140,8 @@ mod tests {
 
     #[test]
     fn an_empty_changelog_is_restored_whole() {
-        let percent = |read, remaining| RestoreProgressed { shard: ShardNumber(3), read, remaining }.percent();
+        let percent =
+            |read, remaining| RestoreProgressed { shard: ShardNumber(3), read, remaining, time_left: None }.percent();
         assert_eq!([percent(0, 0), percent(0, 9), percent(1, 2), percent(7, 0)], [100, 0, 33, 100]);
     }
 }

@@ -1,0 +1,231 @@
+//! Which shards of others this instance keeps a warm copy of: asked of the group now and then, on a thread of its own.
+//!
+//! The group's leader shares out shards without regard to copies: librdkafka has no assignor for that, as Kafka Streams
+//! has (KIP-441). So a shard is sure to move to a warm copy only if every other instance has one; with fewer copies it
+//! is as likely as there are copies among the others.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use quell_domain::{ShardCount, ShardNumber};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::outage::{Outage, Outsider};
+use crate::settings::Settings;
+
+/// How often the group is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long the broker is waited for.
+const ASK: Duration = Duration::from_secs(2);
+
+/// Looks at the group from time to time.
+pub(crate) struct Standbys {
+    /// What this instance owns: by that it knows itself among the members.
+    owned: Option<Sender<BTreeSet<ShardNumber>>>,
+    wanted: Receiver<Vec<ShardNumber>>,
+    last: Option<Vec<ShardNumber>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A member of the group, as the group describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Described {
+    id: String,
+    shards: BTreeSet<ShardNumber>,
+}
+
+impl Standbys {
+    /// Keeps `replicas` warm copies of each shard, over the whole group.
+    pub fn start(settings: &Settings, replicas: usize) -> std::io::Result<Self> {
+        let (owned, told) = channel::<BTreeSet<ShardNumber>>();
+        let (given, wanted) = channel();
+        let (config, group, topic) = (settings.admin(), settings.group_id.clone(), settings.topics.graph.clone());
+        let thread = std::thread::Builder::new().name("quell-standbys".to_owned());
+        let thread = thread.spawn(move || {
+            let outage = Outage::default();
+            let mut client: Option<BaseConsumer<Outsider>> = None;
+            let mut owned = BTreeSet::new();
+            loop {
+                match told.recv_timeout(LOOK_EVERY) {
+                    Ok(now) => {
+                        owned = now;
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+                let looked = match &client {
+                    Some(client) => look(client, &group, &topic),
+                    None => config.create_with_context(Outsider::default()).and_then(|made| {
+                        let made = client.insert(made);
+                        look(made, &group, &topic)
+                    }),
+                };
+                match looked {
+                    // In the middle of a rebalance, what was wanted stays so.
+                    Ok(None) => {}
+                    Ok(Some((members, shards))) => {
+                        outage.back();
+                        drop(given.send(choose(&members, shards, &owned, replicas)));
+                    }
+                    Err(error) => outage.report(&error, "the group's members are not known"),
+                }
+            }
+        })?;
+        Ok(Self { owned: Some(owned), wanted, last: None, thread: Some(thread) })
+    }
+
+    /// What this instance owns from now on.
+    pub fn owns(&self, shards: BTreeSet<ShardNumber>) {
+        if let Some(owned) = &self.owned {
+            // The thread ends only after this handle.
+            drop(owned.send(shards));
+        }
+    }
+
+    /// What is to be kept warm, if that has changed.
+    pub fn poll(&mut self) -> Option<Vec<ShardNumber>> {
+        let latest = self.wanted.try_iter().last()?;
+        let is_news = self.last.as_ref() != Some(&latest);
+        self.last = Some(latest.clone());
+        is_news.then_some(latest)
+    }
+}
+
+impl Drop for Standbys {
+    fn drop(&mut self) {
+        self.owned = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// The members of a group that is at rest, and how many shards there are.
+fn look(
+    client: &BaseConsumer<Outsider>,
+    group: &str,
+    topic: &str,
+) -> KafkaResult<Option<(Vec<Described>, ShardCount)>> {
+    let list = client.fetch_group_list(Some(group), ASK)?;
+    let Some(described) = list.groups().iter().find(|known| known.name() == group && known.state() == "Stable") else {
+        return Ok(None);
+    };
+    let metadata = client.fetch_metadata(Some(topic), ASK)?;
+    let partitions = metadata.topics().iter().find(|known| known.name() == topic).map(|known| known.partitions().len());
+    let shards = partitions.and_then(|count| u32::try_from(count).ok()).and_then(ShardCount::new);
+    let members = described.members().iter().map(|member| Described {
+        id: member.id().to_owned(),
+        shards: member.assignment().and_then(|bytes| assigned(bytes, topic)).unwrap_or_default(),
+    });
+    Ok(shards.map(|shards| (members.collect(), shards)))
+}
+
+/// The partitions of a topic in an assignment, as consumers of a group encode it: a version, then topics with their
+/// partitions, then what we do not need (ConsumerProtocolAssignment of Kafka).
+fn assigned(bytes: &[u8], topic: &str) -> Option<BTreeSet<ShardNumber>> {
+    let mut rest = bytes.get(2..)?;
+    let mut shards = BTreeSet::new();
+    for _ in 0..count(&mut rest)? {
+        let length = u16::from_be_bytes(*take(&mut rest)?);
+        let name = rest.get(..usize::from(length))?;
+        rest = rest.get(usize::from(length)..)?;
+        for _ in 0..count(&mut rest)? {
+            let partition = u32::from_be_bytes(*take(&mut rest)?);
+            if name == topic.as_bytes() {
+                shards.insert(ShardNumber(partition));
+            }
+        }
+    }
+    Some(shards)
+}
+
+fn count(bytes: &mut &[u8]) -> Option<u32> {
+    take(bytes).map(|count| u32::from_be_bytes(*count))
+}
+
+fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(taken)
+}
+
+/// The shards that the member that owns `owned` stands by for. Each shard has its own order of members (rendezvous
+/// hashing), so that every instance finds the same ones, and few copies move when instances come or go.
+fn choose(
+    members: &[Described],
+    shards: ShardCount,
+    owned: &BTreeSet<ShardNumber>,
+    replicas: usize,
+) -> Vec<ShardNumber> {
+    let is_wanted = |shard: &ShardNumber| {
+        // Without shards of its own an instance does not know itself among others of the kind, and has room for all.
+        if owned.is_empty() {
+            return true;
+        }
+        let mut others: Vec<&Described> =
+            members.iter().filter(|member| !member.shards.contains(shard) && !member.shards.is_empty()).collect();
+        others.sort_by_key(|member| xxh3_64_with_seed(member.id.as_bytes(), u64::from(shard.0)));
+        others.iter().take(replicas).any(|member| member.shards == *owned)
+    };
+    shards.shards().filter(|shard| !owned.contains(shard)).filter(is_wanted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use super::*;
+
+    fn members(shards_of: &[&[u32]]) -> Vec<Described> {
+        let described = |(number, shards): (usize, &&[u32])| Described {
+            id: format!("quell-{number}"),
+            shards: shards.iter().copied().map(ShardNumber).collect(),
+        };
+        shards_of.iter().enumerate().map(described).collect()
+    }
+
+    #[test]
+    fn each_shard_has_as_many_copies_as_wanted_and_none_at_its_owner() {
+        let group = members(&[&[0, 1], &[2, 3], &[4, 5], &[6, 7]]);
+        let shards = ShardCount::new(8).unwrap();
+        for replicas in 0..4 {
+            let mut copies = [0; 8];
+            for member in &group {
+                for shard in choose(&group, shards, &member.shards, replicas) {
+                    assert!(!member.shards.contains(&shard));
+                    *copies.get_mut(shard.0 as usize).unwrap() += 1;
+                }
+            }
+            assert_eq!(copies, [replicas; 8]);
+        }
+    }
+
+    #[test]
+    fn an_instance_without_shards_stands_by_for_all() {
+        let group = members(&[&[0, 1], &[]]);
+        let chosen = choose(&group, ShardCount::new(2).unwrap(), &BTreeSet::new(), 1);
+        assert_eq!(chosen, [ShardNumber(0), ShardNumber(1)]);
+    }
+
+    #[test]
+    fn an_assignment_is_read_and_a_broken_one_is_none() {
+        let bytes = [
+            &[0, 3, 0, 0, 0, 2, 0, 1][..],
+            b"x",
+            &[0, 0, 0, 1, 0, 0, 0, 9, 0, 2],
+            b"g!",
+            &[0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0],
+        ]
+        .concat();
+        assert_eq!(assigned(&bytes, "g!"), Some(BTreeSet::from([ShardNumber(1), ShardNumber(4)])));
+        assert_eq!(assigned(&bytes, "h"), Some(BTreeSet::new()));
+        assert_eq!(assigned(bytes.get(..20).unwrap(), "g!"), None);
+        assert_eq!(assigned(&[], "g!"), None);
+    }
+}
