@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR
 # rustup's own place, for a shell that was opened before Rust was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo up down test check simulate torture
+.PHONY: help demo up down test check simulate torture bench
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -52,3 +52,8 @@ torture: ## brokers, engines and network broken at random under load, then compa
 	@dev/setup
 	cargo build --release --locked --package quell --package quell-torture
 	$(CARGO_TARGET_DIR)/release/quell-torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+bench: ## Quell beside Kafka Streams and the limit, on a real Kafka; QUICK=1 for rough figures in under five minutes
+	@dev/setup
+	cargo build --release --locked --package quell --package quell-bench --package quell-limit
+	$(CARGO_TARGET_DIR)/release/quell-bench run $(if $(QUICK),--quick)

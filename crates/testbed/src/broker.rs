@@ -1,6 +1,7 @@
 //! One real Kafka for all tests of this process. It ends with the process, however that ends.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,7 +16,16 @@ const KEEPER: &str = r#""$0" run "$1" "$2" & broker=$!; cat >/dev/null; kill -9 
 
 pub struct Broker {
     pub bootstrap: String,
+    /// Where it has its data.
+    pub dir: PathBuf,
     _keeper: Child,
+}
+
+impl Broker {
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        std::fs::read_to_string(self.dir.join("kafka.pid")).unwrap().trim().parse().unwrap()
+    }
 }
 
 /// The broker; started by the first who asks.
@@ -49,5 +59,5 @@ fn start() -> Broker {
         }
         client.fetch_metadata(None, Duration::from_secs(2)).ok()
     });
-    Broker { bootstrap, _keeper: keeper }
+    Broker { bootstrap, dir, _keeper: keeper }
 }

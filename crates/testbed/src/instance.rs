@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -21,20 +21,34 @@ impl Instance {
         let port = free_port();
         let config = deployment.configure(name, port);
         let log = deployment.dir.path().join(format!("{name}.log"));
+        Self::run(&config, port, log, deployment.environment().chain(environment.iter().copied()))
+    }
+
+    /// One with a configuration that somebody else made, which has it listen to this port.
+    pub fn run<'a>(
+        config: &Path,
+        port: u16,
+        log: PathBuf,
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let child = Command::new(crate::binary())
             .arg("--config")
             .arg(config)
             .arg("run")
             .env("NO_COLOR", "1")
-            .envs(deployment.environment())
-            .envs(environment.iter().copied())
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
             .spawn()
             .unwrap();
         Self { child, port, log }
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it has logged, this run and those before under the same name.

@@ -1,0 +1,125 @@
+//! Puts a workload onto the input topics: at once, as a backlog, or at a pace.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use quell_testbed::DEADLINE;
+use rdkafka::ClientContext;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+use crate::chance::Random;
+use crate::topics::{Inputs, client};
+use crate::workload::{EventWriter, Workload};
+
+/// How many events are written before librdkafka is looked after.
+const BURST: usize = 1024;
+/// A pace is kept to this.
+const NAP: Duration = Duration::from_millis(1);
+
+#[derive(Default)]
+struct Deliveries {
+    failed: AtomicU64,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What was written, and when.
+pub struct Sent {
+    /// By event, in microseconds.
+    pub at: Vec<u64>,
+    /// How far it fell behind its pace at worst.
+    pub latest: Duration,
+}
+
+pub fn now_micros() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
+}
+
+/// Everything, as fast as the broker takes it.
+pub fn at_once(bootstrap: &str, inputs: &Inputs, workload: &Workload) {
+    let mut loader = Loader::new(bootstrap, inputs, workload, "20");
+    for place in 0..workload.events.len() {
+        loader.send(place, None);
+        if place % BURST == 0 {
+            loader.producer.poll(Duration::ZERO);
+        }
+    }
+    loader.finish();
+}
+
+/// So many events a second. Each happens when it is sent.
+pub fn paced(bootstrap: &str, inputs: &Inputs, workload: &Workload, per_second: u32) -> Sent {
+    let mut loader = Loader::new(bootstrap, inputs, workload, "1");
+    let began = Instant::now();
+    let due = |place: usize| Duration::from_secs_f64(place as f64 / f64::from(per_second));
+    let mut sent = Sent { at: Vec::with_capacity(workload.events.len()), latest: Duration::ZERO };
+    while sent.at.len() < workload.events.len() {
+        let behind = began.elapsed().saturating_sub(due(sent.at.len()));
+        sent.latest = sent.latest.max(behind);
+        while sent.at.len() < workload.events.len() && due(sent.at.len()) <= began.elapsed() {
+            let now = now_micros();
+            loader.send(sent.at.len(), Some((now / 1000) as i64));
+            sent.at.push(now);
+        }
+        loader.producer.poll(Duration::ZERO);
+        std::thread::sleep(due(sent.at.len()).saturating_sub(began.elapsed()).max(NAP));
+    }
+    loader.finish();
+    sent
+}
+
+struct Loader<'a> {
+    producer: BaseProducer<Deliveries>,
+    inputs: &'a Inputs,
+    workload: &'a Workload,
+    writer: EventWriter,
+    keys: Random,
+}
+
+impl<'a> Loader<'a> {
+    fn new(bootstrap: &str, inputs: &'a Inputs, workload: &'a Workload, linger_millis: &str) -> Self {
+        let producer: BaseProducer<Deliveries> = client(bootstrap)
+            .set("linger.ms", linger_millis)
+            .set("batch.size", "1000000")
+            .set("batch.num.messages", "20000")
+            .set("queue.buffering.max.messages", "2000000")
+            .set("queue.buffering.max.kbytes", "524288")
+            .create_with_context(Deliveries::default())
+            .unwrap();
+        for topic in inputs.names() {
+            // So that the first events need not wait until the client knows where to send them.
+            producer.client().fetch_metadata(Some(topic), DEADLINE).unwrap();
+        }
+        Self { producer, inputs, workload, writer: EventWriter::new(), keys: Random::new(&[workload.seed, 4]) }
+    }
+
+    fn send(&mut self, place: usize, now: Option<i64>) {
+        let event = self.workload.events[place];
+        let value = self.writer.write(self.workload, event, now);
+        let key = self.keys.next().to_be_bytes();
+        let topic = if event.is_choice() { &self.inputs.choices } else { &self.inputs.links };
+        let mut record = BaseRecord::to(topic).key(&key).payload(&value);
+        while let Err((_, back)) = self.producer.send(record) {
+            record = back;
+            self.producer.poll(NAP);
+        }
+    }
+
+    fn finish(self) {
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(NAP);
+        }
+        assert_eq!(self.producer.context().failed.load(Ordering::Relaxed), 0, "events were not delivered");
+    }
+}
