@@ -54,6 +54,6 @@ torture: ## brokers, engines and network broken at random under load, then compa
 	$(CARGO_TARGET_DIR)/release/quell-torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: ## Quell beside Kafka Streams and the limit, on a real Kafka; QUICK=1 for rough figures in under five minutes
-	@dev/setup
+	@dev/setup --bench
 	cargo build --release --locked --package quell --package quell-bench --package quell-limit
 	$(CARGO_TARGET_DIR)/release/quell-bench run $(if $(QUICK),--quick)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use quell_testbed::broker::broker;
 use tempfile::TempDir;
 
+use crate::contestant::Contestant;
 use crate::topics::{Inputs, create};
 
 pub struct Arena {
@@ -44,10 +45,10 @@ impl Arena {
         &self.path
     }
 
-    /// Keeps the directory, for whoever wants to know why something failed.
-    pub fn keep(&self) -> &Path {
+    /// No figure counts without the right state, and whoever wants to know why it was not needs the logs.
+    pub fn fail(&self, contestant: Contestant, fault: &str) -> ! {
         self.dir.borrow_mut().disable_cleanup(true);
-        &self.path
+        panic!("{}: {fault}; the logs are in {}", contestant.name(), self.path.display());
     }
 
     pub fn new_name(&self) -> String {

@@ -81,9 +81,7 @@ impl Backlog {
         let usage = Progress::of(&running, bootstrap, &self.inputs, events).finish(&mut running, broker, &began);
         let peak_memory_bytes = running.peak_memory();
         let reader = Reader::start(bootstrap, &running.prefix, contestant.written());
-        self.check(contestant.written(), &reader).unwrap_or_else(|fault| {
-            panic!("{}: {fault}; the logs are in {}", contestant.name(), arena.keep().display())
-        });
+        self.check(contestant.written(), &reader).unwrap_or_else(|fault| arena.fail(contestant, &fault));
         drop(reader);
         BacklogRun {
             contestant,
@@ -102,7 +100,7 @@ impl Backlog {
     pub fn check(&self, written: Written, reader: &Reader) -> Result<(), String> {
         match written {
             Written::Suppressions => reader.expect(&self.expectation, READ)?,
-            Written::Timestamps => reader.expect_messages(3 * self.workload.choices() as u64, READ)?,
+            Written::Keys => reader.expect_messages(3 * self.workload.choices() as u64, READ)?,
         }
         reader.seen().check_messages()
     }

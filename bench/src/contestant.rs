@@ -35,7 +35,7 @@ impl Contestant {
     }
 
     pub fn written(self) -> Written {
-        if self == Self::Limit { Written::Timestamps } else { Written::Suppressions }
+        if self == Self::Limit { Written::Keys } else { Written::Suppressions }
     }
 }
 

@@ -38,6 +38,8 @@ impl ProducerContext for Deliveries {
 pub struct Sent {
     /// By event, in microseconds.
     pub at: Vec<u64>,
+    /// By event.
+    pub keys: Vec<u64>,
     /// How far it fell behind its pace at worst.
     pub latest: Duration,
 }
@@ -63,13 +65,13 @@ pub fn paced(bootstrap: &str, inputs: &Inputs, workload: &Workload, per_second: 
     let mut loader = Loader::new(bootstrap, inputs, workload, "1");
     let began = Instant::now();
     let due = |place: usize| Duration::from_secs_f64(place as f64 / f64::from(per_second));
-    let mut sent = Sent { at: Vec::with_capacity(workload.events.len()), latest: Duration::ZERO };
+    let mut sent = Sent { at: Vec::with_capacity(workload.events.len()), keys: Vec::new(), latest: Duration::ZERO };
     while sent.at.len() < workload.events.len() {
         let behind = began.elapsed().saturating_sub(due(sent.at.len()));
         sent.latest = sent.latest.max(behind);
         while sent.at.len() < workload.events.len() && due(sent.at.len()) <= began.elapsed() {
             let now = now_micros();
-            loader.send(sent.at.len(), Some((now / 1000) as i64));
+            sent.keys.push(loader.send(sent.at.len(), Some((now / 1000) as i64)));
             sent.at.push(now);
         }
         loader.producer.poll(Duration::ZERO);
@@ -104,16 +106,19 @@ impl<'a> Loader<'a> {
         Self { producer, inputs, workload, writer: EventWriter::new(), keys: Random::new(&[workload.seed, 4]) }
     }
 
-    fn send(&mut self, place: usize, now: Option<i64>) {
+    /// Writes one, and returns its key.
+    fn send(&mut self, place: usize, now: Option<i64>) -> u64 {
         let event = self.workload.events[place];
         let value = self.writer.write(self.workload, event, now);
-        let key = self.keys.next().to_be_bytes();
+        let key = self.keys.next();
+        let key_bytes = key.to_be_bytes();
         let topic = if event.is_choice() { &self.inputs.choices } else { &self.inputs.links };
-        let mut record = BaseRecord::to(topic).key(&key).payload(&value);
+        let mut record = BaseRecord::to(topic).key(&key_bytes).payload(&value);
         while let Err((_, back)) = self.producer.send(record) {
             record = back;
             self.producer.poll(NAP);
         }
+        key
     }
 
     fn finish(self) {

@@ -99,8 +99,7 @@ pub struct Circumstances {
 }
 
 impl Circumstances {
-    pub fn now() -> Self {
-        let words: Vec<String> = std::env::args().skip(1).collect();
+    pub fn now(command: &str) -> Self {
         let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let named = processors.lines().find_map(|line| line.strip_prefix("model name"));
         let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -108,7 +107,7 @@ impl Circumstances {
         Self {
             date: said_by("date", &["-u", "+%Y-%m-%d"]),
             commit: said_by("git", &["describe", "--always", "--dirty"]),
-            command: format!("quell-bench {}", words.join(" ")),
+            command: command.to_owned(),
             processor: named.map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':'])).to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: (kilobytes.unwrap_or_default() / 1024.0 / 1024.0).round(),

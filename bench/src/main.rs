@@ -5,8 +5,10 @@
 use clap::{Parser, Subcommand};
 
 use quell_bench::arena::Arena;
-use quell_bench::backlog::Backlog;
+use quell_bench::backlog::{Backlog, BacklogRun};
 use quell_bench::contestant::{Contestant, prepare};
+use quell_bench::latency::{self, LatencyRun, Pace};
+use quell_bench::page;
 use quell_bench::results::Results;
 use quell_bench::tables::{self, AIMS_HEAD};
 use quell_bench::workload::Workload;
@@ -34,20 +36,44 @@ fn main() {
     run(quick);
 }
 
+/// The backlog of those whose latency is measured.
+const WARM_CONSUMERS: u32 = 20_000;
+
 fn run(quick: bool) {
-    let (consumers, rounds) = if quick { (60_000, 2) } else { (150_000, 5) };
     prepare();
     let arena = Arena::open();
-    let backlog = Backlog::load(&arena, Workload::consumers(1, consumers));
+    let (backlog, latency) = if quick {
+        let paces = [Pace::Steady { per_second: 2000, seconds: 15 }, Pace::Idle { opt_outs: 50 }];
+        (run_backlog(&arena, 60_000, 2), run_latency(&arena, &paces, 1))
+    } else {
+        let paces = [
+            Pace::Steady { per_second: 2000, seconds: 60 },
+            Pace::Steady { per_second: 10_000, seconds: 30 },
+            Pace::Idle { opt_outs: 200 },
+        ];
+        (run_backlog(&arena, 150_000, 5), run_latency(&arena, &paces, 3))
+    };
+    let prefix = if quick { "quick-" } else { "" };
+    backlog.write(&format!("{prefix}backlog"));
+    latency.write(&format!("{prefix}latency"));
+    if !quick {
+        page::write();
+    }
+    println!("\n{}\n{}", tables::backlog(&backlog.runs), tables::latency(&latency.runs));
+    println!("{AIMS_HEAD}{}{}", tables::backlog_aims(&backlog.runs), tables::latency_aims(&latency.runs));
+}
+
+fn run_backlog(arena: &Arena, consumers: u32, rounds: u32) -> Results<BacklogRun> {
+    let backlog = Backlog::load(arena, Workload::consumers(1, consumers));
     println!("a backlog of {} events, {rounds} rounds", backlog.workload.events.len());
     // A broker that just began is several times slower, whoever is first.
     for _ in 0..2 {
-        backlog.run(&arena, Contestant::Limit);
+        backlog.run(arena, Contestant::Limit);
     }
     let mut runs = Vec::new();
     for round in 1..=rounds {
         for contestant in [Contestant::Limit, Contestant::KafkaStreams, Contestant::Quell] {
-            let run = backlog.run(&arena, contestant);
+            let run = backlog.run(arena, contestant);
             println!(
                 "round {round}, {}: {:.0} events/s, its final state is right",
                 contestant.name(),
@@ -56,7 +82,19 @@ fn run(quick: bool) {
             runs.push(run);
         }
     }
-    let results = Results::new(runs);
-    results.write(if quick { "quick-backlog" } else { "backlog" });
-    println!("\n{}\n{AIMS_HEAD}{}", tables::backlog(&results.runs), tables::backlog_aims(&results.runs));
+    Results::of("make bench", runs)
+}
+
+fn run_latency(arena: &Arena, paces: &[Pace], rounds: u32) -> Results<LatencyRun> {
+    let mut runs = Vec::new();
+    for round in 1..=rounds {
+        for contestant in [Contestant::Limit, Contestant::KafkaStreamsAt20Millis, Contestant::Quell] {
+            for run in latency::run(arena, contestant, Workload::consumers(1, WARM_CONSUMERS), paces) {
+                let (name, pace) = (contestant.name(), run.pace.name());
+                println!("round {round}, {name}, {pace}: p50 {:.1} ms, its final state is right", run.p50_millis);
+                runs.push(run);
+            }
+        }
+    }
+    Results::of("make bench", runs)
 }

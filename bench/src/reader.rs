@@ -25,8 +25,8 @@ const FAULTS_SHOWN: usize = 5;
 pub enum Written {
     /// Suppressions, as the contract has them.
     Suppressions,
-    /// The limit's records, which begin with the timestamp of their cause.
-    Timestamps,
+    /// The limit's records, which begin with the key of their event.
+    Keys,
 }
 
 pub struct Reader {
@@ -44,10 +44,8 @@ pub struct Seen {
     identifiers: [HashMap<String, Known>; 3],
     /// What is wrong with the messages themselves: repeats, versions that go back, contradictions.
     pub faults: Vec<String>,
-    /// When an identifier became opted out, per cause.
+    /// When an identifier became opted out, per cause; or when a record of the limit's came.
     arrivals: Vec<Arrival>,
-    /// Of the limit's records, in microseconds.
-    ages: Vec<u64>,
 }
 
 struct Known {
@@ -147,10 +145,10 @@ impl Drop for Reader {
 impl Seen {
     fn take(&mut self, written: Written, downstream: usize, message: &BorrowedMessage<'_>, at: u64) {
         self.messages += 1;
-        if written == Written::Timestamps {
-            let millis =
-                message.payload().and_then(|value| value.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            self.ages.push(at.saturating_sub(millis * 1000));
+        if written == Written::Keys {
+            let key =
+                message.payload().and_then(|value| value.first_chunk()).map_or(0, |bytes| u64::from_be_bytes(*bytes));
+            self.arrivals.push(Arrival { identifier: name_of_key(key), holds: [true; CAUSES], at });
         } else if let Err(fault) = self.take_suppression(downstream, message, at) {
             let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
             self.faults.push(format!("{topic}, partition {partition}, offset {offset}: {fault}"));
@@ -193,19 +191,19 @@ impl Seen {
     }
 
     /// From the sending of the last event that was needed to the arrival, of whatever has such a cause; in microseconds.
-    pub fn latencies(&self, expectation: &Expectation) -> Vec<u64> {
+    pub fn latencies(&self, caused_at: &HashMap<String, [u64; CAUSES]>) -> Vec<u64> {
         let of = |arrival: &Arrival| {
-            let causes = expectation.caused_at.get(&arrival.identifier)?;
+            let causes = caused_at.get(&arrival.identifier)?;
             let held = causes.iter().zip(arrival.holds).filter(|(_, holds)| *holds);
             Some(arrival.at.saturating_sub(held.map(|(at, _)| *at).max()?))
         };
         self.arrivals.iter().filter_map(of).collect()
     }
+}
 
-    /// The same for the limit's records since there were so many.
-    pub fn ages_since(&self, count: usize) -> Vec<u64> {
-        self.ages[count..].to_vec()
-    }
+/// What an event of the limit is known by.
+pub fn name_of_key(key: u64) -> String {
+    format!("{key:016x}")
 }
 
 fn tally(said: &SuppressionMessage, identifier: &str) -> Tally {

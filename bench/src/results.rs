@@ -16,8 +16,9 @@ pub struct Results<Run> {
 }
 
 impl<Run: Serialize + DeserializeOwned> Results<Run> {
-    pub fn new(runs: Vec<Run>) -> Self {
-        Self { circumstances: Circumstances::now(), runs }
+    /// Of a command, as somebody would type it.
+    pub fn of(command: &str, runs: Vec<Run>) -> Self {
+        Self { circumstances: Circumstances::now(command), runs }
     }
 
     /// Keeps them under a name, in place of the last ones.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::backlog::BacklogRun;
 use crate::contestant::Contestant;
 use crate::figures::{Figure, short};
+use crate::latency::{LatencyRun, Pace};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -37,6 +38,38 @@ pub fn backlog(runs: &[BacklogRun]) -> String {
             figure(runs, it, |run| run.peak_memory_bytes as f64 / MIB),
             if disk.most > 0.0 { disk.to_string() } else { "—".to_owned() },
             figure(runs, it, BacklogRun::others_cores),
+        )
+        .unwrap();
+    }
+    table
+}
+
+/// The runs of one contestant at one pace.
+fn at(runs: &[LatencyRun], of: Contestant, pace: Pace, value: impl Fn(&LatencyRun) -> f64) -> Figure {
+    Figure::of(runs.iter().filter(|run| run.contestant == of && run.pace == pace).map(value))
+}
+
+pub fn latency(runs: &[LatencyRun]) -> String {
+    let mut table =
+        "| | | p50, ms | p99, ms | p99.9, ms | CPU of the application, µs per event | CPU of the broker, µs per \
+                     event | cores taken by others |\n|---|---|---|---|---|---|---|---|\n"
+            .to_owned();
+    let mut rows: Vec<(Pace, Contestant)> = runs.iter().map(|run| (run.pace, run.contestant)).collect();
+    rows.sort();
+    rows.dedup();
+    for (pace, of) in rows {
+        let figure = |value: fn(&LatencyRun) -> f64| at(runs, of, pace, value);
+        writeln!(
+            table,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            pace.name(),
+            of.name(),
+            figure(|run| run.p50_millis),
+            figure(|run| run.p99_millis),
+            figure(|run| run.p999_millis),
+            figure(|run| run.application_cpu * 1e6 / run.events as f64),
+            figure(|run| run.broker_cpu * 1e6 / run.events as f64),
+            figure(|run| run.others_cpu / run.seconds),
         )
         .unwrap();
     }
@@ -85,5 +118,28 @@ pub fn backlog_aims(runs: &[BacklogRun]) -> String {
     );
     let memory = median(quell, |run| run.peak_memory_bytes as f64 / MIB);
     aim(&mut lines, "memory beyond store.memory (512 MiB)", memory - 512.0, " MiB", 300.0, false);
+    lines
+}
+
+pub fn latency_aims(runs: &[LatencyRun]) -> String {
+    let (quell, peer, limit) = (Contestant::Quell, Contestant::KafkaStreamsAt20Millis, Contestant::Limit);
+    let mut lines = String::new();
+    let mut paces: Vec<Pace> = runs.iter().map(|run| run.pace).collect();
+    paces.sort();
+    paces.dedup();
+    for pace in paces {
+        let ratio = |than: Contestant, value: fn(&LatencyRun) -> f64| {
+            at(runs, quell, pace, value).median / at(runs, than, pace, value).median
+        };
+        let name = pace.name();
+        let p50 = |than| ratio(than, |run| run.p50_millis);
+        let p99 = |than| ratio(than, |run| run.p99_millis);
+        aim(&mut lines, &format!("{name}: p50, Quell : limit"), p50(limit), " ×", 1.5, false);
+        if let Pace::Steady { .. } = pace {
+            aim(&mut lines, &format!("{name}: p99, Quell : limit"), p99(limit), " ×", 2.0, false);
+            aim(&mut lines, &format!("{name}: p50, Quell : Kafka Streams"), p50(peer), " ×", 1.0 / 3.0, false);
+            aim(&mut lines, &format!("{name}: p99, Quell : Kafka Streams"), p99(peer), " ×", 1.0 / 3.0, false);
+        }
+    }
     lines
 }

@@ -98,6 +98,16 @@ impl Workload {
         }
     }
 
+    /// Opt-outs of consumers of whom nothing else is known.
+    pub fn lone_opt_outs(seed: u64, count: u32) -> Self {
+        let mut workload = Self { seed, types: Vec::new(), events: Vec::new() };
+        for _ in 0..count {
+            let at = workload.add(Type::Cookie);
+            workload.events.push(Event { at, what: What::Signal { repeat: 0 } });
+        }
+        workload
+    }
+
     fn add_consumer(&mut self, random: &mut Random) {
         let account = self.add(Type::Account);
         for _ in 0..if random.happens(SECOND_EMAIL) { 2 } else { 1 } {

@@ -2,8 +2,7 @@
 //! engine that uses librdkafka on this machine cannot be faster.
 //!
 //! For each choice a record to each of three suppression topics, for each link one to a changelog, of the sizes that
-//! they have in Quell. A choice's records begin with its Kafka timestamp (8 bytes, little-endian, milliseconds), by which
-//! a reader tells how old they are.
+//! they have in Quell. A choice's records begin with the first bytes of its key, by which a reader tells what they are of.
 
 mod raw;
 
@@ -58,6 +57,8 @@ const CHANGELOG_BYTES: usize = 120;
 /// The place of the choices among the inputs.
 const CHOICES: usize = 0;
 const KEY_BYTES: usize = 46;
+/// How much of a choice's key its records begin with.
+const KEY_SHOWN: usize = 8;
 
 const CONSUMER: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
@@ -124,7 +125,7 @@ fn run(arguments: &Arguments) -> Outcome<()> {
             key[..8].copy_from_slice(&events.to_le_bytes());
             let partition = (events % u64::from(arguments.partitions.unsigned_abs())) as i32;
             let sent = if record.topic == CHOICES {
-                suppression[..8].copy_from_slice(&record.timestamp.to_le_bytes());
+                suppression.iter_mut().zip(record.key.iter().take(KEY_SHOWN)).for_each(|(to, from)| *to = *from);
                 suppressions.iter().try_for_each(|topic| producer.send(topic, partition, &key, &suppression))
             } else {
                 producer.send(&changelog, partition, &key, &link)

@@ -19,13 +19,12 @@ pub struct Consumer {
 }
 
 /// A record of the input, as long as it is looked at.
-pub struct Record {
+pub struct Record<'a> {
     /// The place of its topic among those subscribed to.
     pub topic: usize,
     pub partition: i32,
     pub offset: i64,
-    /// In milliseconds.
-    pub timestamp: i64,
+    pub key: &'a [u8],
 }
 
 impl Consumer {
@@ -49,7 +48,7 @@ impl Consumer {
 
     /// Waits for a record, then takes what there is, up to the batch. (Asked for a batch at once, librdkafka waits until
     /// it is full or the time is up.)
-    pub fn batch(&mut self, wait: Duration, mut take: impl FnMut(Record)) -> Outcome<()> {
+    pub fn batch(&mut self, wait: Duration, mut take: impl FnMut(Record<'_>)) -> Outcome<()> {
         let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         let room = self.messages.as_mut_ptr();
         // SAFETY: there is room for the one message and for the rest after it.
@@ -66,11 +65,13 @@ impl Consumer {
             unsafe {
                 let it = &*message;
                 if it.err == NO_ERROR {
-                    let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-                    let timestamp = rd::rd_kafka_message_timestamp(message, &mut kind);
+                    let key = match it.key.is_null() {
+                        true => &[],
+                        false => std::slice::from_raw_parts(it.key.cast::<u8>(), it.key_len),
+                    };
                     let name = CStr::from_ptr(rd::rd_kafka_topic_name(it.rkt));
                     let topic = self.topics.iter().position(|topic| topic.as_c_str() == name).unwrap_or_default();
-                    take(Record { topic, partition: it.partition, offset: it.offset, timestamp });
+                    take(Record { topic, partition: it.partition, offset: it.offset, key });
                 } else {
                     failed = Err(name_of(it.err));
                 }

@@ -1,0 +1,80 @@
+//! `docs/performance.md`, made of the results in `bench/results/`.
+
+use std::fmt::Write as _;
+
+use quell_testbed::tree;
+
+use crate::backlog::BacklogRun;
+use crate::latency::LatencyRun;
+use crate::machine::Circumstances;
+use crate::results::Results;
+use crate::tables;
+
+const HEAD: &str = "\
+# Performance
+
+<!-- Made by `make bench`; do not edit. -->
+
+What Quell costs, beside the same job in Kafka Streams 4.3 and what librdkafka allows at most. All three work off the same
+events on the same broker, in one run, one after the other, several rounds interleaved. **Ratios are the result**; absolute
+figures are those of one machine, which the broker, the load and the reader share with whoever is measured. No figure is here
+whose final state was not checked: a `read_committed` reader has to find exactly the state that the events demand, worked out
+without any of Quell's code (`bench/src/expectation.rs`), and no version twice.
+
+- **limit**: consume, produce, commit, exactly once, by librdkafka's C functions; no decoding, no state
+  (`bench/limit`).
+- **Kafka Streams**: Processor API, RocksDB, `exactly_once_v2`, tuned; links and opt-outs alone (`bench/kstreams`).
+- **Quell**: all defaults.
+
+Each cell is the **median** of the rounds, and in brackets between what they lie. CPU is user and system time of the
+process by `/proc`. Cores taken by others: what everybody but the contestant and the broker used meanwhile, the load and
+the reader among them; where it is not small, take the CPU, not the clock.
+";
+
+/// Writes the page of all results that there are.
+pub fn write() {
+    let mut page = HEAD.to_owned();
+    let mut aims = String::new();
+    if let Some(results) = Results::<BacklogRun>::read("backlog") {
+        let events = results.runs.first().map_or(0, |run| run.events);
+        let identifiers = results.runs.first().map_or(0, |run| run.identifiers);
+        section(
+            &mut page,
+            &format!("Throughput and cost: a backlog of {events} events of {identifiers} identifiers"),
+            "From the first event to the last commit. The application's memory is the most that it ever had.",
+            &tables::backlog(&results.runs),
+            &results.circumstances,
+        );
+        aims += &tables::backlog_aims(&results.runs);
+    }
+    if let Some(results) = Results::<LatencyRun>::read("latency") {
+        section(
+            &mut page,
+            "Latency",
+            "From the sending of the event that was missing (the choice, or the link that brought an identifier into its \
+             reach) to a `read_committed` reader, after a backlog of 20,000 consumers.",
+            &tables::latency(&results.runs),
+            &results.circumstances,
+        );
+        aims += &tables::latency_aims(&results.runs);
+    }
+    write!(page, "\n## What is aimed at\n\n{}{aims}", tables::AIMS_HEAD).unwrap();
+    std::fs::write(tree().join("docs/performance.md"), page).unwrap();
+}
+
+fn section(page: &mut String, title: &str, what: &str, table: &str, of: &Circumstances) {
+    write!(page, "\n## {title}\n\n{what}\n\n{table}\n").unwrap();
+    writeln!(
+        page,
+        "`{}`, {}, commit {}. {} cores of {}, {} GiB, {}; {}.",
+        of.command,
+        of.date,
+        of.commit,
+        of.cores,
+        of.processor,
+        of.memory_gib,
+        of.system,
+        of.versions.join("; ")
+    )
+    .unwrap();
+}
