@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR
 # rustup's own place, for a shell that was opened before Rust was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo up down test check simulate torture bench
+.PHONY: help demo up down test check simulate torture bench profile
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -53,7 +53,13 @@ torture: ## brokers, engines and network broken at random under load, then compa
 	cargo build --release --locked --package quell --package quell-torture
 	$(CARGO_TARGET_DIR)/release/quell-torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-bench: ## Quell beside Kafka Streams and the limit, on a real Kafka; QUICK=1 for rough figures in under five minutes
+bench: ## Quell beside Kafka Streams and the limit; QUICK=1 for rough figures; bench/README.md tells of AXIS=
 	@dev/setup --bench
+	@bench/kstreams/run --build
 	cargo build --release --locked --package quell --package quell-bench --package quell-limit
-	$(CARGO_TARGET_DIR)/release/quell-bench run $(if $(QUICK),--quick)
+	$(CARGO_TARGET_DIR)/release/quell-bench $(or $(AXIS),run) $(if $(QUICK),--quick)
+
+profile: ## a flame graph of the engine while it works off a backlog; needs perf (Linux)
+	@dev/setup
+	cargo build --release --locked --package quell --package quell-bench --package quell-limit
+	bench/profile

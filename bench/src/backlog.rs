@@ -1,5 +1,7 @@
 //! Throughput and cost: a backlog, and how long and how much of the machine each takes to work it off.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::arena::Arena;
 use crate::contestant::{Contestant, Running};
 use crate::expectation::Expectation;
-use crate::machine::Reading;
-use crate::progress::Progress;
 use crate::reader::{Reader, Written};
 use crate::topics::Inputs;
 use crate::workload::Workload;
 
 /// How long a reader may take for all suppressions once they are committed.
 const READ: Duration = Duration::from_secs(120);
+
+const WARM_UP_CONSUMERS: u32 = 60_000;
+const WARM_UP_RUNS: u32 = 2;
 
 /// One run of one contestant. Its final state was the expected one, or there would be none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,6 +59,14 @@ impl BacklogRun {
     }
 }
 
+/// A broker that just began is several times slower, whoever is first.
+pub fn warm_up(arena: &Arena) {
+    let backlog = Backlog::load(arena, Workload::consumers(1, WARM_UP_CONSUMERS));
+    for _ in 0..WARM_UP_RUNS {
+        backlog.run(arena, Contestant::Limit);
+    }
+}
+
 /// A backlog that lies on the input topics, and the state that it demands.
 pub struct Backlog {
     pub workload: Workload,
@@ -76,9 +87,8 @@ impl Backlog {
         let events = self.workload.events.len();
         let (bootstrap, broker) = (arena.bootstrap(), arena.broker());
         let mut running = Running::start(contestant, bootstrap, &self.inputs, arena.dir(), &arena.new_name());
-        running.wait_for_first_event();
-        let began = Reading::now(running.process(), broker);
-        let usage = Progress::of(&running, bootstrap, &self.inputs, events).finish(&mut running, broker, &began);
+        let seen = running.work_off(&self.inputs, events, broker);
+        let usage = seen[seen.len() - 1].1.since(&seen[0].1);
         let peak_memory_bytes = running.peak_memory();
         let reader = Reader::start(bootstrap, &running.prefix, contestant.written());
         self.check(contestant.written(), &reader).unwrap_or_else(|fault| arena.fail(contestant, &fault));
@@ -94,6 +104,24 @@ impl Backlog {
             disk_bytes: running.finish(),
             identifiers: self.workload.types.len(),
         }
+    }
+
+    /// Has Quell work it off while perf samples it. Stacks are unwound by the debug information, since the libraries in C++
+    /// keep no frame pointers.
+    pub fn profile(&self, arena: &Arena, file: &Path) {
+        let bootstrap = arena.bootstrap();
+        let mut running = Running::start(Contestant::Quell, bootstrap, &self.inputs, arena.dir(), &arena.new_name());
+        let mut perf = Command::new("perf")
+            .args(["record", "--quiet", "--freq", "199", "--call-graph", "dwarf,16384", "--pid"])
+            .arg(running.process().to_string())
+            .arg("--output")
+            .arg(file)
+            .spawn()
+            .unwrap();
+        running.work_off(&self.inputs, self.workload.events.len(), arena.broker());
+        // It ends with whom it samples.
+        running.finish();
+        assert!(perf.wait().unwrap().success(), "perf did not end well");
     }
 
     /// What a reader has must be the final state: for the limit, three records for each choice.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use quell_testbed::instance::Instance;
-use quell_testbed::{free_port, tree, wait_for};
+use quell_testbed::{tree, wait_for};
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{bytes_on_disk, peak_memory};
+use crate::engine::Deployment;
+use crate::machine::{Reading, bytes_on_disk, peak_memory};
+use crate::progress::Progress;
 use crate::reader::Written;
 use crate::topics::{Inputs, create, delete, suppressions};
 
@@ -46,9 +48,9 @@ pub struct Running {
     bootstrap: String,
     /// Before the names of its topics.
     pub prefix: String,
-    pub group: String,
+    group: String,
     /// Its messages to itself, which are work, too.
-    pub graph: Option<String>,
+    graph: Option<String>,
     log: PathBuf,
     state: PathBuf,
 }
@@ -56,12 +58,6 @@ pub struct Running {
 enum Process {
     Engine(Instance),
     Other(Child),
-}
-
-/// Builds the peer, so that no run has to wait for it.
-pub fn prepare() {
-    let built = Command::new(kafka_streams()).arg("--build").status().unwrap();
-    assert!(built.success(), "the peer could not be built");
 }
 
 fn kafka_streams() -> PathBuf {
@@ -90,7 +86,7 @@ impl Running {
                     .args([bootstrap, name, inputs.choices.strip_suffix(".optout.events").unwrap()])
                     .arg(&state)
                     .env("KS_COMMIT_INTERVAL_MS", if kind == Contestant::KafkaStreams { "100" } else { "20" })
-                    .stdin(Stdio::null())
+                    .stdin(Stdio::piped())
                     .stdout(File::create(&log).unwrap())
                     .stderr(File::options().append(true).open(&log).unwrap())
                     .spawn()
@@ -98,14 +94,27 @@ impl Running {
                 running(Process::Other(process), Some(format!("{name}.graph")))
             }
             Contestant::Quell => {
-                let port = free_port();
-                let config = configure_quell(bootstrap, inputs, dir, name, port);
-                let made = quell_testbed::deployment::quell(&config, &["topics", "create"]);
-                assert!(made.status.success(), "topics create: {}", String::from_utf8_lossy(&made.stderr));
-                let instance = Instance::run(&config, port, log.clone(), []);
-                running(Process::Engine(instance), Some(format!("{name}.quell.graph")))
+                let deployment = Deployment::new(bootstrap, inputs, dir, name);
+                let process = Process::Engine(deployment.start(1));
+                Self {
+                    log: deployment.log(1),
+                    state: deployment.store(1),
+                    ..running(process, Some(deployment.graph()))
+                }
             }
         }
+    }
+
+    /// Has it work off what lies on its inputs, so many events. What had been used when so many were done, and in the end.
+    pub fn work_off(&mut self, inputs: &Inputs, events: usize, broker: u32) -> Vec<(u64, Reading)> {
+        self.wait_for_first_event();
+        let progress = Progress::of(&self.bootstrap, &self.group, self.graph.as_deref(), inputs, events);
+        let mut seen = vec![(0, Reading::now(&[self.process()], broker))];
+        seen.extend(progress.follow(|| {
+            self.must_run();
+            Reading::now(&[self.process()], broker)
+        }));
+        seen
     }
 
     pub fn process(&self) -> u32 {
@@ -116,7 +125,7 @@ impl Running {
     }
 
     /// It has not ended by itself.
-    pub fn must_run(&mut self) {
+    fn must_run(&mut self) {
         let ended = match &mut self.process {
             Process::Engine(instance) => instance.status(),
             Process::Other(child) => child.try_wait().unwrap(),
@@ -129,7 +138,7 @@ impl Running {
 
     /// Waits for the first event: until then it started, joined its group and waited to be given its share. The limit and
     /// the peer tell of it by a line, Quell by a metric.
-    pub fn wait_for_first_event(&mut self) {
+    fn wait_for_first_event(&mut self) {
         wait_for("the first event", || {
             self.must_run();
             match &self.process {
@@ -156,10 +165,10 @@ impl Running {
                 assert!(status.success(), "Quell did not end well ({status}); its log is {}", self.log.display());
             }
             Process::Other(mut child) => {
-                // The limit ends when its standard input closes, the peer when it is told to.
+                // Both end with their standard input.
                 drop(child.stdin.take());
-                Command::new("kill").arg(child.id().to_string()).status().unwrap();
-                child.wait().unwrap();
+                let status = child.wait().unwrap();
+                assert!(status.success(), "{} did not end well ({status})", self.kind.name());
             }
         }
         let bytes = bytes_on_disk(&self.state);
@@ -184,38 +193,4 @@ fn start_limit(bootstrap: &str, inputs: &Inputs, name: &str, log: &Path) -> Chil
     }
     let log = File::create(log).unwrap();
     command.stdin(Stdio::piped()).stderr(log.try_clone().unwrap()).stdout(log).spawn().unwrap()
-}
-
-/// Writes an engine's configuration: all defaults, but for names.
-fn configure_quell(bootstrap: &str, inputs: &Inputs, dir: &Path, name: &str, port: u16) -> PathBuf {
-    let policy = std::fs::read_to_string(tree().join("deploy/policy.toml")).unwrap();
-    let policy = policy.replace("topic = \"", &format!("topic = \"{name}."));
-    std::fs::write(dir.join(format!("{name}-policy.toml")), policy).unwrap();
-    let config = format!(
-        r#"
-[kafka]
-bootstrap_servers = "{bootstrap}"
-group_id = "{name}"
-[topics]
-choices = "{}"
-links = "{}"
-acks = "{name}.suppression.acks"
-dead_letters = "{name}.quell.deadletters"
-audit = "{name}.quell.audit"
-graph = "{name}.quell.graph"
-changelog = "{name}.quell.changelog"
-[store]
-path = "{}"
-[http]
-listen = "127.0.0.1:{port}"
-[policy]
-path = "{name}-policy.toml"
-"#,
-        inputs.choices,
-        inputs.links,
-        dir.join(name).display()
-    );
-    let path = dir.join(format!("{name}.toml"));
-    std::fs::write(&path, config).unwrap();
-    path
 }

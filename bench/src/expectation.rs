@@ -1,7 +1,7 @@
 //! The final state that a workload demands, worked out without any of Quell's code: who is linked is one consumer, and
 //! one opt-out of theirs holds for all. And since when it could be known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::{AddAssign, SubAssign};
 
 use crate::workload::{Type, What, Workload};
@@ -43,9 +43,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn add_right(&mut self, downstream: &str, identifier: &str, right: &str, opted_out: bool) {
+    /// A right that is opted out. (One that no longer is counts as one that never was.)
+    pub fn add_right(&mut self, downstream: &str, identifier: &str, right: &str) {
         self.rights += 1;
-        let text = [downstream, "|", identifier, "|", right, if opted_out { "|out" } else { "|in" }];
+        let text = [downstream, "|", identifier, "|", right];
         self.digest = self.digest.wrapping_add(hash(&text));
     }
 }
@@ -95,7 +96,7 @@ impl Expectation {
                     let held =
                         (0..CAUSES).filter(|cause| causes[*cause] != 0).flat_map(|cause| rights(downstream, cause));
                     let before = tally.rights;
-                    held.for_each(|right| tally.add_right(DOWNSTREAMS[downstream], &identifier, right, true));
+                    held.for_each(|right| tally.add_right(DOWNSTREAMS[downstream], &identifier, right));
                     tally.suppressed += u64::from(tally.rights > before);
                 }
             }
@@ -116,13 +117,22 @@ impl Expectation {
 /// By identifier, since when either cause holds; 0: it does not.
 fn spread(workload: &Workload, sent_at: Option<&[u64]>) -> Vec<[u64; CAUSES]> {
     let mut consumers = Consumers::new(workload.types.len());
+    let hubs: HashSet<u32> = workload.hubs.iter().copied().collect();
+    let mut rays = Vec::new();
     for (place, event) in workload.events.iter().enumerate() {
         let at = sent_at.map_or(1, |times| times[place]);
         match event.what {
+            // A path never runs through a hub, but may end there.
+            What::Link { other } if hubs.contains(&other) => rays.push((event.at, other)),
             What::Link { other } => consumers.link(event.at, other, at),
             What::Signal { .. } => consumers.opt_out(event.at, SIGNAL, at),
             What::Decision => consumers.opt_out(event.at, DECISION, at),
         }
+    }
+    for (ray, hub) in rays {
+        let came = consumers.caused_at[ray as usize];
+        let causes = consumers.caused_at[hub as usize].iter_mut();
+        causes.zip(came).filter(|(has, came)| **has == 0 && *came != 0).for_each(|(has, came)| *has = came);
     }
     consumers.caused_at
 }
@@ -197,7 +207,7 @@ mod tests {
 
     /// A cookie and its account, the link last.
     fn late_link() -> Workload {
-        let mut workload = Workload { seed: 1, types: vec![Type::Cookie, Type::Account], events: Vec::new() };
+        let mut workload = Workload { types: vec![Type::Cookie, Type::Account], ..Workload::empty(1) };
         workload.events.push(Event { at: 0, what: What::Signal { repeat: 0 } });
         workload.link(1, 0);
         workload
@@ -209,6 +219,15 @@ mod tests {
         assert_eq!((ads.suppressed, ads.rights), (1, 2));
         assert_eq!((analytics.suppressed, analytics.rights), (2, 4));
         assert_eq!(ml, Tally::default());
+    }
+
+    #[test]
+    fn a_hub_is_reached_but_not_passed() {
+        let mut workload = Workload { types: vec![Type::Cookie; 3], hubs: vec![0], ..Workload::empty(1) };
+        workload.events.push(Event { at: 1, what: What::Signal { repeat: 0 } });
+        workload.link(1, 0);
+        workload.link(2, 0);
+        assert_eq!(Expectation::of(&workload, None).tallies[0].suppressed, 2);
     }
 
     #[test]

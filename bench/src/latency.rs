@@ -11,7 +11,6 @@ use crate::expectation::Expectation;
 use crate::figures::quantile;
 use crate::load::paced;
 use crate::machine::Reading;
-use crate::progress::Progress;
 use crate::reader::{Reader, Written, name_of_key};
 use crate::workload::Workload;
 
@@ -96,13 +95,7 @@ impl<'a> Session<'a> {
         let backlog = Backlog::load(arena, backlog);
         let (bootstrap, broker) = (arena.bootstrap(), arena.broker());
         let mut running = Running::start(contestant, bootstrap, &backlog.inputs, arena.dir(), &arena.new_name());
-        running.wait_for_first_event();
-        let began = Reading::now(running.process(), broker);
-        Progress::of(&running, bootstrap, &backlog.inputs, backlog.workload.events.len()).finish(
-            &mut running,
-            broker,
-            &began,
-        );
+        running.work_off(&backlog.inputs, backlog.workload.events.len(), broker);
         let reader = Reader::start(bootstrap, &running.prefix, contestant.written());
         let choices = backlog.workload.choices() as u64;
         let session = Self { arena, contestant, backlog, running, reader, choices };
@@ -112,9 +105,9 @@ impl<'a> Session<'a> {
 
     fn pace(&mut self, pace: Pace, seed: u64) -> LatencyRun {
         let workload = pace.workload(seed);
-        let began = Reading::now(self.running.process(), self.arena.broker());
+        let began = Reading::now(&[self.running.process()], self.arena.broker());
         let sent = paced(self.arena.bootstrap(), &self.backlog.inputs, &workload, pace.per_second());
-        let usage = Reading::now(self.running.process(), self.arena.broker()).since(&began);
+        let usage = Reading::now(&[self.running.process()], self.arena.broker()).since(&began);
         let expected = Expectation::of(&workload, Some(&sent.at));
         let caused_at = match self.contestant.written() {
             Written::Suppressions => expected.caused_at.clone(),

@@ -29,10 +29,10 @@ pub struct Usage {
 }
 
 impl Reading {
-    pub fn now(application: u32, broker: u32) -> Self {
+    pub fn now(application: &[u32], broker: u32) -> Self {
         Self {
             at: Instant::now(),
-            application: cpu_seconds(application),
+            application: application.iter().copied().map(cpu_seconds).sum(),
             broker: cpu_seconds(broker),
             everybody: busy_seconds(),
         }

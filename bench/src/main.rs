@@ -2,14 +2,22 @@
 
 #![allow(clippy::print_stdout, reason = "what it is for")]
 
+use std::path::{Path, PathBuf};
+
 use clap::{Parser, Subcommand};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use quell_bench::arena::Arena;
-use quell_bench::backlog::{Backlog, BacklogRun};
-use quell_bench::contestant::{Contestant, prepare};
+use quell_bench::backlog::{Backlog, BacklogRun, warm_up};
+use quell_bench::contestant::Contestant;
+use quell_bench::growth;
+use quell_bench::instances;
 use quell_bench::latency::{self, LatencyRun, Pace};
 use quell_bench::page;
+use quell_bench::restore;
 use quell_bench::results::Results;
+use quell_bench::shapes;
 use quell_bench::tables::{self, AIMS_HEAD};
 use quell_bench::workload::Workload;
 
@@ -29,19 +37,73 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Quell alone, on streams and graphs of one kind
+    Shapes {
+        /// Events of each, about
+        #[arg(long, default_value_t = 400_000)]
+        events: u32,
+
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
+    /// Quell alone, what an event costs at sizes of the store
+    Growth {
+        /// Millions of identifiers
+        #[arg(long, default_values_t = [1, 10, 30], value_delimiter = ',')]
+        millions: Vec<u32>,
+    },
+    /// Quell alone, how long until it is ready again
+    Restore {
+        #[arg(long, default_value_t = 150_000)]
+        consumers: u32,
+
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
+    /// Quell alone, working off a backlog while perf samples it
+    Profile {
+        /// Where the samples go
+        file: PathBuf,
+    },
+    /// Quell alone, on one instance, two and three
+    Instances {
+        #[arg(long, default_value_t = 150_000)]
+        consumers: u32,
+    },
 }
 
 fn main() {
-    let Command::Run { quick } = Arguments::parse().command;
-    run(quick);
+    match Arguments::parse().command {
+        Command::Run { quick } => run(quick),
+        Command::Shapes { events, rounds } => shapes(events, rounds),
+        Command::Growth { millions } => {
+            keep("growth", growth::run(&arena(), &millions), growth::table);
+        }
+        Command::Restore { consumers, rounds } => {
+            keep("restore", restore::run(&arena(), consumers, rounds), restore::table);
+        }
+        Command::Profile { file } => profile(&file),
+        Command::Instances { consumers } => {
+            keep("instances", instances::run(&arena(), consumers, INSTANCES_MAX), instances::table);
+        }
+    }
 }
 
 /// The backlog of those whose latency is measured.
 const WARM_CONSUMERS: u32 = 20_000;
+const PROFILED_CONSUMERS: u32 = 150_000;
+/// As many as two cores can be shared by.
+const INSTANCES_MAX: u32 = 3;
+
+/// A broker that is warm.
+fn arena() -> Arena {
+    let arena = Arena::open();
+    warm_up(&arena);
+    arena
+}
 
 fn run(quick: bool) {
-    prepare();
-    let arena = Arena::open();
+    let arena = arena();
     let (backlog, latency) = if quick {
         let paces = [Pace::Steady { per_second: 2000, seconds: 15 }, Pace::Idle { opt_outs: 50 }];
         (run_backlog(&arena, 60_000, 2), run_latency(&arena, &paces, 1))
@@ -66,10 +128,6 @@ fn run(quick: bool) {
 fn run_backlog(arena: &Arena, consumers: u32, rounds: u32) -> Results<BacklogRun> {
     let backlog = Backlog::load(arena, Workload::consumers(1, consumers));
     println!("a backlog of {} events, {rounds} rounds", backlog.workload.events.len());
-    // A broker that just began is several times slower, whoever is first.
-    for _ in 0..2 {
-        backlog.run(arena, Contestant::Limit);
-    }
     let mut runs = Vec::new();
     for round in 1..=rounds {
         for contestant in [Contestant::Limit, Contestant::KafkaStreams, Contestant::Quell] {
@@ -97,4 +155,23 @@ fn run_latency(arena: &Arena, paces: &[Pace], rounds: u32) -> Results<LatencyRun
         }
     }
     Results::of("make bench", runs)
+}
+
+fn shapes(events: u32, rounds: u32) {
+    let runs = shapes::run(&arena(), events, rounds, |line| println!("{line}"));
+    keep("shapes", runs, shapes::table);
+}
+
+/// Not warmed up: nobody compares this with anything.
+fn profile(file: &Path) {
+    let arena = Arena::open();
+    Backlog::load(&arena, Workload::consumers(1, PROFILED_CONSUMERS)).profile(&arena, file);
+}
+
+/// Keeps the results of an axis and makes the page anew.
+fn keep<Run: Serialize + DeserializeOwned>(name: &str, runs: Vec<Run>, table: impl Fn(&[Run]) -> String) {
+    let results = Results::of(&format!("make bench AXIS={name}"), runs);
+    results.write(name);
+    page::write();
+    println!("\n{}", table(&results.runs));
 }

@@ -5,9 +5,13 @@ use std::fmt::Write as _;
 use quell_testbed::tree;
 
 use crate::backlog::BacklogRun;
+use crate::growth::{self, GrowthRun};
+use crate::instances::{self, InstancesRun};
 use crate::latency::LatencyRun;
 use crate::machine::Circumstances;
+use crate::restore::{self, RestoreRun};
 use crate::results::Results;
+use crate::shapes::{self, ShapeRun};
 use crate::tables;
 
 const HEAD: &str = "\
@@ -57,6 +61,42 @@ pub fn write() {
             &results.circumstances,
         );
         aims += &tables::latency_aims(&results.runs);
+    }
+    if let Some(results) = Results::<ShapeRun>::read("shapes") {
+        section(
+            &mut page,
+            "Shapes",
+            "Quell alone, on streams and graphs of one kind.",
+            &shapes::table(&results.runs),
+            &results.circumstances,
+        );
+        let repeat = shapes::repeat_by_link(&results.runs);
+        tables::aim(&mut aims, "CPU of a repeated browser signal : that of a link", repeat, " ×", 0.5, false);
+    }
+    if let Some(results) = Results::<GrowthRun>::read("growth") {
+        let what = "Quell alone, one shuffled stream: the last million events before the store held so many identifiers. \
+                    `store.memory` is 512 MiB.";
+        section(&mut page, "Growth", what, &growth::table(&results.runs), &results.circumstances);
+        tables::aim(
+            &mut aims,
+            "growth: CPU per event, last : first",
+            growth::last_by_first(&results.runs),
+            " ×",
+            1.5,
+            false,
+        );
+    }
+    if let Some(results) = Results::<RestoreRun>::read("restore") {
+        let what = "Quell alone, started again on the store that it had and on none.";
+        section(&mut page, "Restore", what, &restore::table(&results.runs), &results.circumstances);
+        let (records, ready) =
+            (restore::wiped_records_per_second(&results.runs), restore::warm_ready_seconds(&results.runs));
+        tables::aim(&mut aims, "restore from nothing, records/s", records, "", 500_000.0, true);
+        tables::aim(&mut aims, "warm restart, ready after it owns shards", ready, " s", 3.0, false);
+    }
+    if let Some(results) = Results::<InstancesRun>::read("instances") {
+        let what = "Quell alone, several instances on this one machine.";
+        section(&mut page, "Instances", what, &instances::table(&results.runs), &results.circumstances);
     }
     write!(page, "\n## What is aimed at\n\n{}{aims}", tables::AIMS_HEAD).unwrap();
     std::fs::write(tree().join("docs/performance.md"), page).unwrap();

@@ -5,68 +5,65 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::contestant::Running;
-use crate::machine::{Reading, Usage};
+use crate::machine::Reading;
 use crate::topics::{Inputs, PARTITIONS, client};
 
 /// How exactly the end is known. Each look is one request.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// All is done when all inputs are committed, and nothing has been committed for so long.
 const QUIET: Duration = Duration::from_secs(2);
-const TIMEOUT: Duration = Duration::from_secs(1200);
+/// Nothing has been committed for so long although there is something to do: it is stuck.
+const STUCK: Duration = Duration::from_secs(120);
 const ANSWER: Duration = Duration::from_secs(20);
 
 pub struct Progress {
     client: BaseConsumer,
     partitions: TopicPartitionList,
     inputs: Inputs,
-    events: i64,
+    events: u64,
 }
 
 impl Progress {
-    /// Of a run that is to read so many events.
-    pub fn of(running: &Running, bootstrap: &str, inputs: &Inputs, events: usize) -> Self {
+    /// Of a group that is to read so many events, and whatever messages it has for itself.
+    pub fn of(bootstrap: &str, group: &str, graph: Option<&str>, inputs: &Inputs, events: usize) -> Self {
         // What is pending is no progress; asked with `read_committed`, the client would wait for it.
-        let client: BaseConsumer = client(bootstrap)
-            .set("group.id", &running.group)
-            .set("isolation.level", "read_uncommitted")
-            .create()
-            .unwrap();
+        let client: BaseConsumer =
+            client(bootstrap).set("group.id", group).set("isolation.level", "read_uncommitted").create().unwrap();
         let mut partitions = TopicPartitionList::new();
-        for topic in inputs.names().into_iter().chain(running.graph.as_deref()) {
+        for topic in inputs.names().into_iter().chain(graph) {
             partitions.add_partition_range(topic, 0, PARTITIONS - 1);
         }
-        Self { client, partitions, inputs: inputs.clone(), events: events as i64 }
+        Self { client, partitions, inputs: inputs.clone(), events: events as u64 }
     }
 
-    /// Waits until all is done; what it cost since `began`, up to the last commit.
-    pub fn finish(&self, running: &mut Running, broker: u32, began: &Reading) -> Usage {
-        let started = Instant::now();
-        let (mut last, mut changed_at, mut usage) = (Vec::new(), Instant::now(), None);
+    /// Waits until all is done. Returns what had been used when so many events were committed, for each time that
+    /// something was: the last one is the end.
+    pub fn follow(&self, mut read: impl FnMut() -> Reading) -> Vec<(u64, Reading)> {
+        let (mut last, mut changed_at, mut seen) = (Vec::new(), Instant::now(), Vec::new());
         loop {
-            running.must_run();
             let committed = self.committed().unwrap_or_else(|| last.clone());
+            let events = self.events_in(&committed);
             if committed != last {
-                usage = Some(Reading::now(running.process(), broker).since(began));
+                seen.push((events, read()));
                 changed_at = Instant::now();
                 last = committed;
-            } else if self.read(&last) >= self.events && changed_at.elapsed() > QUIET {
-                return usage.expect("something was committed");
+            } else if events >= self.events && changed_at.elapsed() > QUIET {
+                return seen;
             }
-            assert!(started.elapsed() < TIMEOUT, "{} of {} events after {TIMEOUT:?}", self.read(&last), self.events);
+            assert!(changed_at.elapsed() < STUCK, "stuck for {STUCK:?} at {events} of {} events", self.events);
             std::thread::sleep(LOOK_AGAIN);
         }
     }
 
     /// By topic and partition; none while the broker loads the group.
-    fn committed(&self) -> Option<Vec<(String, i64)>> {
+    fn committed(&self) -> Option<Vec<(String, u64)>> {
         let committed = self.client.committed_offsets(self.partitions.clone(), ANSWER).ok()?;
-        let offset = |of| if let Offset::Offset(offset) = of { offset } else { 0 };
+        let offset = |of| if let Offset::Offset(offset) = of { offset as u64 } else { 0 };
         Some(committed.elements().iter().map(|it| (it.topic().to_owned(), offset(it.offset()))).collect())
     }
 
     /// Events of the inputs that are committed. (The inputs have no transactions, so no offsets without a record.)
-    fn read(&self, committed: &[(String, i64)]) -> i64 {
+    fn events_in(&self, committed: &[(String, u64)]) -> u64 {
         let inputs = self.inputs.names();
         committed.iter().filter(|(topic, _)| inputs.contains(&topic.as_str())).map(|(_, offset)| offset).sum()
     }

@@ -208,8 +208,8 @@ pub fn name_of_key(key: u64) -> String {
 
 fn tally(said: &SuppressionMessage, identifier: &str) -> Tally {
     let mut tally = Tally { suppressed: u64::from(said.suppressed), ..Tally::default() };
-    for (right, state) in &said.rights {
-        tally.add_right(&said.downstream, identifier, right, state.opted_out);
+    for (right, _) in said.rights.iter().filter(|(_, state)| state.opted_out) {
+        tally.add_right(&said.downstream, identifier, right);
     }
     tally
 }

@@ -77,7 +77,7 @@ pub fn latency(runs: &[LatencyRun]) -> String {
 }
 
 /// One line of what is aimed at: what it is, what it was, what it should be.
-fn aim(lines: &mut String, what: &str, is: f64, unit: &str, should: f64, at_least: bool) {
+pub fn aim(lines: &mut String, what: &str, is: f64, unit: &str, should: f64, at_least: bool) {
     let met = if at_least { is >= should } else { is <= should };
     let (bound, met) = (if at_least { "≥" } else { "≤" }, if met { "met" } else { "**missed**" });
     writeln!(lines, "| {what} | {}{unit} | {bound} {}{unit} | {met} |", short(is), short(should)).unwrap();

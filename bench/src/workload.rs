@@ -72,11 +72,17 @@ pub struct Workload {
     pub types: Vec<Type>,
     /// In their order.
     pub events: Vec<Event>,
+    /// Identifiers with more neighbours than the policy allows: nothing passes through them. None of them opts out.
+    pub hubs: Vec<u32>,
 }
 
 impl Workload {
+    pub fn empty(seed: u64) -> Self {
+        Self { seed, types: Vec::new(), events: Vec::new(), hubs: Vec::new() }
+    }
+
     pub fn consumers(seed: u64, consumers: u32) -> Self {
-        let mut workload = Self { seed, types: Vec::new(), events: Vec::new() };
+        let mut workload = Self::empty(seed);
         for consumer in 0..consumers {
             workload.add_consumer(&mut Random::new(&[seed, 1, u64::from(consumer)]));
         }
@@ -100,7 +106,7 @@ impl Workload {
 
     /// Opt-outs of consumers of whom nothing else is known.
     pub fn lone_opt_outs(seed: u64, count: u32) -> Self {
-        let mut workload = Self { seed, types: Vec::new(), events: Vec::new() };
+        let mut workload = Self::empty(seed);
         for _ in 0..count {
             let at = workload.add(Type::Cookie);
             workload.events.push(Event { at, what: What::Signal { repeat: 0 } });

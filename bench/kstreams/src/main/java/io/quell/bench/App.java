@@ -1,5 +1,7 @@
 package io.quell.bench;
 
+import java.io.IOException;
+import java.io.OutputStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -89,9 +91,24 @@ public final class App {
                 Runtime.getRuntime().halt(0); // the JVM would say 143
             }
         }, "shutdown"));
+        endWithStandardInput();
         streams.start();
         stopped.await();
         System.exit(failed[0] ? 1 : 0);
+    }
+
+    /** So it ends with whoever started it, however that ends. */
+    private static void endWithStandardInput() {
+        Thread end = new Thread(() -> {
+            try {
+                System.in.transferTo(OutputStream.nullOutputStream());
+            } catch (IOException e) {
+                e.printStackTrace();
+            }
+            System.exit(0);
+        }, "standard-input");
+        end.setDaemon(true);
+        end.start();
     }
 
     private Topology topology() {
