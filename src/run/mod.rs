@@ -9,6 +9,7 @@ mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use quell_domain::Policy;
@@ -36,6 +37,9 @@ const TURN: Duration = Duration::from_millis(100);
 /// whoever comes next. With brokers that do not answer it takes some seconds more to give up, and who runs containers
 /// often waits for 30 s in all.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long leaving the group may take.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often a damaged store is restored from the changelog before the changelog itself, or the disk, is to blame.
 const DAMAGES_MAX: u32 = 3;
@@ -172,10 +176,23 @@ fn engine(
         engine.turn(TURN)?;
     }
     let (log, store) = engine.into_parts();
-    drop(log); // leaves the group, so that others take over at once
+    leave(log);
     store.close()?;
     EngineStopped { took: stopping.elapsed() }.emit(metrics);
     Ok(())
+}
+
+/// Leaves the group, so that others take over at once. A client whose brokers come and go may not come to an end; the
+/// process does.
+fn leave(log: KafkaLog) {
+    let (leaving, left) = channel::<()>();
+    let thread = std::thread::Builder::new().name("quell-leave".to_owned()).spawn(move || {
+        drop(log);
+        drop(leaving);
+    });
+    if thread.is_ok() && left.recv_timeout(LEAVE_DEADLINE) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!(target: "quell::engine", "kafka's client does not end; leaving it behind");
+    }
 }
 
 fn settings(config: &Config, kafka: &quell_kafka::Settings, topics: Topics) -> Settings {

@@ -54,7 +54,7 @@ fn brokers_fail_one_by_one() {
 #[test]
 fn all_brokers_are_away_for_a_while() {
     let mut cluster = cluster();
-    let deployment = Arc::new(Deployment::on(cluster.kafka(), POLICY, &[]));
+    let deployment = Arc::new(Deployment::on(cluster.kafka(), POLICY, &[("engine", "standby_replicas = 1")]));
     let load = Load::start(&deployment, 42, 300);
     let (one, two) = (deployment.start("one"), deployment.start("two"));
     wait_until_shared(&[&one, &two]);

@@ -2,16 +2,15 @@
 //! that is being committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use quell_domain::{Millis, RefusalCode, RightState, ShardNumber, Suppression};
-use quell_graph::{
-    Addressed, Change, Direction, ReadError, RetractionCause, Sequence, Statement, Vocabulary, write_operations,
-};
+use quell_graph::{Addressed, Direction, ReadError, RetractionCause, Statement, Vocabulary, write_operations};
 use quell_wire::Encoder;
 
 use crate::intake::{EventOutcome, TRACEPARENT};
-use crate::log::{EpochNumber, InputPartition, InputTopic, Offset, Output, OutputTopic, PreparedEpoch};
+use crate::log::{EpochNumber, InputPartition, InputTopic, Offset, Output, OutputTopic, PreparedEpoch, ShardWrite};
 
 /// How many operations go into one record of the graph topic at most.
 const GRAPH_RECORD_OPERATIONS: usize = 1_024;
@@ -22,25 +21,16 @@ const GRAPH_RECORD_BYTES: usize = 512 * 1024;
 /// An epoch that has been computed, and is to be committed.
 #[derive(Debug)]
 pub struct Computed {
-    /// What goes to the log.
-    pub prepared: PreparedEpoch,
+    /// Its number.
+    pub number: EpochNumber,
+    /// What goes to the log; none once it is on its way.
+    pub prepared: Option<PreparedEpoch>,
     /// The records that it took.
     pub records: Vec<(InputPartition, Offset)>,
-    /// What goes to the store once the log has it.
-    pub writes: Vec<ShardWrite>,
+    /// What goes to the log, and to the store once the log has it.
+    pub writes: Arc<Vec<ShardWrite>>,
     /// What happened, for whoever watches.
     pub facts: Facts,
-}
-
-/// What an epoch changes in one shard.
-#[derive(Debug)]
-pub struct ShardWrite {
-    /// The shard.
-    pub shard: ShardNumber,
-    /// The epoch's number in this shard.
-    pub sequence: Sequence,
-    /// The rows.
-    pub changes: Vec<Change>,
 }
 
 /// What happened in an epoch. It counts once the epoch is committed, so that a record that is read again after a crash
@@ -152,14 +142,6 @@ impl Draft {
             self.facts.suppressions.push((statement.downstream, statement.direction, statement.origin.timestamp));
         }
         self.facts.relaxed.extend(sealed.relaxed);
-        for (key, value) in &sealed.changes {
-            self.outputs.push(Output {
-                topic: OutputTopic::Changelog(shard),
-                key: Some(key.clone()),
-                value: value.clone(),
-                headers: Vec::new(),
-            });
-        }
         self.writes.push(ShardWrite { shard, sequence: sealed.sequence, changes: sealed.changes });
         Ok(())
     }
@@ -167,15 +149,17 @@ impl Draft {
     /// Whether there is nothing to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.next_offsets.is_empty() && self.outputs.is_empty()
+        let changes_nothing = self.writes.iter().all(|write| write.changes.is_empty());
+        self.next_offsets.is_empty() && self.outputs.is_empty() && changes_nothing
     }
 
     /// The epoch, to be committed.
     #[must_use]
     pub fn finish(self, number: EpochNumber) -> Computed {
         let next_offsets = self.next_offsets.into_iter().collect();
-        let prepared = PreparedEpoch { number, next_offsets, outputs: self.outputs };
-        Computed { prepared, records: Vec::new(), writes: self.writes, facts: self.facts }
+        let writes = Arc::new(self.writes);
+        let prepared = PreparedEpoch { number, next_offsets, outputs: self.outputs, writes: Arc::clone(&writes) };
+        Computed { number, prepared: Some(prepared), records: Vec::new(), writes, facts: self.facts }
     }
 }
 

@@ -11,9 +11,11 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
+use quell_graph::{Change, Sequence};
 
 /// A topic that the engine consumes under its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,8 +113,17 @@ pub enum OutputTopic {
     DeadLetters,
     /// A shard's partition of `topics.graph`.
     Graph(ShardNumber),
-    /// A shard's partition of `topics.changelog`.
-    Changelog(ShardNumber),
+}
+
+/// What an epoch changes in one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardWrite {
+    /// The shard.
+    pub shard: ShardNumber,
+    /// The epoch's number in this shard.
+    pub sequence: Sequence,
+    /// The rows.
+    pub changes: Vec<Change>,
 }
 
 /// A record to be written.
@@ -135,8 +146,11 @@ pub struct PreparedEpoch {
     pub number: EpochNumber,
     /// Where to read on in each input partition that the epoch took records from.
     pub next_offsets: Vec<(InputPartition, Offset)>,
-    /// Its records. Order is kept per topic partition.
+    /// Its records, changelogs apart. Order is kept per topic partition.
     pub outputs: Vec<Output>,
+    /// For each shard's partition of `topics.changelog`, what is written there: each change a record. The store is
+    /// written with the same once it is committed; whoever commits lets go of it before it says so.
+    pub writes: Arc<Vec<ShardWrite>>,
 }
 
 /// Something that happened.
@@ -157,7 +171,7 @@ pub enum LogEvent {
     Committed {
         /// Which epoch.
         epoch: EpochNumber,
-        /// For each shard in the epoch's changelog outputs: the offset behind its last record.
+        /// For each shard in the epoch's writes that has changes: the offset behind its last record.
         changelog: Vec<(ShardNumber, Offset)>,
     },
     /// The epoch in flight was not committed, or nobody knows. The log can take the next one.
@@ -192,7 +206,7 @@ pub struct Piece {
     /// Which shard.
     pub shard: ShardNumber,
     /// Rows put or deleted.
-    pub changes: Vec<quell_graph::Change>,
+    pub changes: Vec<Change>,
     /// Where the changelog goes on after them.
     pub next_offset: Offset,
     /// About how many records are still to come; 0 once the end is reached.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use quell_domain::{ShardCount, ShardNumber};
-use quell_graph::{Acknowledged, Addressed, ReadError, Rows, Shard};
+use quell_graph::{Acknowledged, Addressed, Pace, ReadError, Rows, Sealed, Shard};
 use rayon::prelude::*;
 
 /// Below this many operations a superstep is not worth handing to other threads: waking them takes longer.
@@ -67,6 +67,25 @@ pub fn run<R: Rows + Send + Sync>(
         }
     }
     Ok(outcome)
+}
+
+/// Ends the epoch in every shard; `applied` is how much there was to do.
+///
+/// # Errors
+/// When the store cannot be read: the epoch must be discarded.
+pub fn seal<R: Rows + Send + Sync>(
+    shards: BTreeMap<ShardNumber, &mut Shard<R>>,
+    threads: Option<&rayon::ThreadPool>,
+    applied: u64,
+    pace: impl Fn(ShardNumber) -> Pace + Sync,
+) -> Result<Vec<(ShardNumber, Sealed)>, ReadError> {
+    let seal = |(number, shard): (ShardNumber, &mut Shard<R>)| Ok((number, shard.seal(pace(number))?));
+    match threads {
+        Some(threads) if applied >= PARALLEL_MIN as u64 => {
+            threads.install(|| shards.into_par_iter().map(seal).collect())
+        }
+        _ => shards.into_iter().map(seal).collect(),
+    }
 }
 
 #[derive(Default)]

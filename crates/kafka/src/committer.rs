@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quell_domain::ShardNumber;
-use quell_engine::log::{CommitError, EpochNumber, Offset, Output, OutputTopic, PreparedEpoch};
+use quell_engine::log::{CommitError, EpochNumber, Offset, OutputTopic, PreparedEpoch};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -152,6 +152,9 @@ impl Drop for Committer {
     }
 }
 
+/// What is given along with records that are no shard's changelog.
+const NO_SHARD: usize = 0;
+
 /// Learns from delivery reports where the changelogs go on, and whether anything was not delivered.
 #[derive(Default)]
 struct Deliveries {
@@ -167,7 +170,7 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    /// The shard of a changelog record, and one; 0 for any other.
+    /// The shard of a changelog record, and one; [`NO_SHARD`] for any other.
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
@@ -219,7 +222,10 @@ impl Worker {
         }
         while let Ok(job) = jobs.recv() {
             let epoch = job.epoch.number;
-            let result = match self.transact(&producer, &job) {
+            let transacted = self.transact(&producer, &job);
+            // What it writes, the engine has for itself again before it hears of the end.
+            drop(job);
+            let result = match transacted {
                 Ok(()) => {
                     self.outage.back();
                     let changelog = std::mem::take(
@@ -266,7 +272,28 @@ impl Worker {
     fn transact(&self, producer: &TransactionalProducer, job: &Job) -> Result<(), Fault> {
         producer.begin_transaction().map_err(fault)?;
         for output in &job.epoch.outputs {
-            self.send(producer, output)?;
+            let (topic, partition) = self.place(output.topic);
+            let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, NO_SHARD);
+            record.partition = partition;
+            record.key = output.key.as_deref();
+            record.payload = output.value.as_deref();
+            if !output.headers.is_empty() {
+                let headers = output.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                    headers.insert(Header { key, value: value.as_deref() })
+                });
+                record.headers = Some(headers);
+            }
+            send(producer, record)?;
+        }
+        for write in job.epoch.writes.iter() {
+            let opaque = usize::try_from(write.shard.0).map_or(NO_SHARD, |shard| shard + 1);
+            for (key, value) in &write.changes {
+                let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&self.topics.changelog, opaque);
+                record.partition = i32::try_from(write.shard.0).ok();
+                record.key = Some(key);
+                record.payload = value.as_deref();
+                send(producer, record)?;
+            }
         }
         self.flush(producer)?;
         self.retried(|| producer.send_offsets_to_transaction(&job.offsets, &job.group, CALL))?;
@@ -276,43 +303,14 @@ impl Worker {
         }
     }
 
-    fn send(&self, producer: &TransactionalProducer, output: &Output) -> Result<(), Fault> {
-        let (topic, partition, opaque) = self.place(output.topic);
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, opaque);
-        record.partition = partition;
-        record.key = output.key.as_deref();
-        record.payload = output.value.as_deref();
-        if !output.headers.is_empty() {
-            let headers = output.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-                headers.insert(Header { key, value: value.as_deref() })
-            });
-            record.headers = Some(headers);
-        }
-        loop {
-            match producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    producer.poll(Duration::from_millis(5));
-                }
-                Err((error, _)) => return Err(fault(error)),
-            }
-        }
-    }
-
-    fn place(&self, topic: OutputTopic) -> (&str, Option<i32>, usize) {
-        let partition = |shard: ShardNumber| i32::try_from(shard.0).ok();
+    fn place(&self, topic: OutputTopic) -> (&str, Option<i32>) {
         match topic {
             OutputTopic::Suppressions(downstream) => {
                 let name = self.topics.suppressions.get(usize::from(downstream.0)).map_or("", String::as_str);
-                (name, None, 0)
+                (name, None)
             }
-            OutputTopic::DeadLetters => (&self.topics.dead_letters, None, 0),
-            OutputTopic::Graph(shard) => (&self.topics.graph, partition(shard), 0),
-            OutputTopic::Changelog(shard) => {
-                let opaque = usize::try_from(shard.0).map_or(0, |shard| shard + 1);
-                (&self.topics.changelog, partition(shard), opaque)
-            }
+            OutputTopic::DeadLetters => (&self.topics.dead_letters, None),
+            OutputTopic::Graph(shard) => (&self.topics.graph, i32::try_from(shard.0).ok()),
         }
     }
 
@@ -369,6 +367,21 @@ impl Worker {
                 }
                 Err(error) => return Err(fault(error)),
             }
+        }
+    }
+}
+
+/// Gives a record to the producer, which copies it. Waits while its queue is full.
+fn send(producer: &TransactionalProducer, record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), Fault> {
+    let mut record = record;
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                record = back;
+                producer.poll(Duration::from_millis(5));
+            }
+            Err((error, _)) => return Err(fault(error)),
         }
     }
 }

@@ -296,7 +296,8 @@ impl KafkaLog {
         // In a transaction like all others, so that no later one can be overtaken by it.
         let offsets = self.offsets(&committed);
         if let Some(group) = self.consumer.group_metadata().filter(|_| offsets.count() > 0) {
-            let epoch = PreparedEpoch { number: RENEWAL, next_offsets: committed, outputs: Vec::new() };
+            let epoch =
+                PreparedEpoch { number: RENEWAL, next_offsets: committed, outputs: Vec::new(), writes: Arc::default() };
             self.committer.commit(Job { epoch, offsets, group });
         }
     }

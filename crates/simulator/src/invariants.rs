@@ -164,7 +164,7 @@ pub fn disk_agrees(cluster: &Cluster, disk: &Disk) -> Result<(), Violation> {
     let mut result = Ok(());
     disk.each(|shard, next_offset, rows| {
         let mut last = BTreeMap::new();
-        if let Some(changelog) = cluster.partitions.get(&Place::Output(OutputTopic::Changelog(shard))) {
+        if let Some(changelog) = cluster.partitions.get(&Place::Changelog(shard)) {
             if changelog.stable() < next_offset {
                 return; // the markers of what the store has are on their way
             }
@@ -189,7 +189,7 @@ pub fn disk_agrees(cluster: &Cluster, disk: &Disk) -> Result<(), Violation> {
 pub fn untaken(cluster: &Cluster) -> usize {
     let inputs = cluster.partitions.iter().filter_map(|(place, partition)| match place {
         Place::Input(input) => Some((input, partition)),
-        Place::Output(_) => None,
+        Place::Output(_) | Place::Changelog(_) => None,
     });
     inputs
         .map(|(input, partition)| partition.committed(cluster.group.committed(*input), partition.high()).count())

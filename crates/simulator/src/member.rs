@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::{
-    CommitError, EpochNumber, InputPartition, Log, LogError, LogEvent, Offset, Output, OutputTopic, Piece,
-    PreparedEpoch, Record,
+    CommitError, EpochNumber, InputPartition, Log, LogError, LogEvent, Offset, Piece, PreparedEpoch, Record,
 };
 
 use crate::broken::Broken;
-use crate::cluster::{MemberNumber, Order, Place, Shared, TransactionNumber, TransactionState};
+use crate::cluster::{MemberNumber, Order, Place, Shared, TransactionNumber, TransactionState, Written};
 
 /// How many records a poll brings at most; few, so that there are many epochs.
 const RECORDS_MAX: usize = 6;
@@ -31,7 +30,7 @@ const COMMIT_FAULTS_PERCENT: u32 = 2;
 /// An epoch on its way into the log, piece by piece.
 struct Commit {
     epoch: EpochNumber,
-    outputs: VecDeque<Output>,
+    outputs: VecDeque<Written>,
     offsets: Vec<(InputPartition, Offset)>,
     generation: u64,
     transaction: Option<TransactionNumber>,
@@ -175,9 +174,9 @@ impl Member {
         if !commit.outputs.is_empty() {
             let some = cluster.chance.usize(1..=commit.outputs.len());
             for output in commit.outputs.drain(..some) {
-                let topic = output.topic;
+                let place = output.place;
                 let offset = cluster.write(transaction, output, now);
-                if let OutputTopic::Changelog(shard) = topic {
+                if let Place::Changelog(shard) = place {
                     commit.changelog.insert(shard, offset.next());
                 }
             }
@@ -201,7 +200,7 @@ impl Member {
         let shards: Vec<ShardNumber> = self.restores.keys().copied().collect();
         let shard = cluster.chance.choice(shards)?;
         let to_stable = cluster.broken == Some(Broken::RestoreToStable);
-        let changelog = cluster.partitions.entry(Place::Output(OutputTopic::Changelog(shard))).or_default();
+        let changelog = cluster.partitions.entry(Place::Changelog(shard)).or_default();
         let restore = self.restores.get_mut(&shard)?;
         match *restore {
             Restore::Unknown { from } => {
@@ -393,9 +392,24 @@ impl Log for Member {
             // There is always an offset to be checked by.
             offsets.extend(self.committed.iter().next().map(|(partition, offset)| (*partition, *offset)));
         }
+        let outputs = epoch.outputs.into_iter().map(|output| Written {
+            place: Place::of(output.topic),
+            key: output.key,
+            value: output.value,
+            headers: output.headers,
+        });
+        let writes = epoch.writes.iter().flat_map(|write| {
+            let written = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| Written {
+                place: Place::Changelog(write.shard),
+                key: Some(key.clone()),
+                value: value.clone(),
+                headers: Vec::new(),
+            };
+            write.changes.iter().map(written)
+        });
         self.commit = Some(Commit {
             epoch: epoch.number,
-            outputs: epoch.outputs.into(),
+            outputs: outputs.chain(writes).collect(),
             offsets,
             generation: self.cluster.borrow().group.generation_of(self.number),
             transaction: None,

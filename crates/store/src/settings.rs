@@ -28,6 +28,10 @@ const MEMTABLES_MAX: i32 = 2;
 /// Memtables take memory in blocks. Small ones, so that those of many shards do not fill the memory while empty.
 const MEMTABLE_BLOCK_BYTES: usize = 64 << 10;
 
+/// Memtables have filters of this part of what they may grow to: over ten bits for each row of a hundred bytes, if eight
+/// shards share the memory.
+const MEMTABLE_FILTER_PART: f64 = 0.005;
+
 /// A miss (an identifier seen for the first time) then reads a data block one time in a hundred.
 const FILTER_BITS_PER_KEY: f64 = 10.0;
 
@@ -91,6 +95,9 @@ fn bound_memtables(rocksdb: &mut rocksdb::Options, memory_bytes: usize, cache: &
     rocksdb.set_write_buffer_size(flush_at_bytes);
     rocksdb.set_max_write_buffer_number(MEMTABLES_MAX);
     rocksdb.set_arena_block_size(MEMTABLE_BLOCK_BYTES);
+    // A miss, and a hit in an older file, need not search a memtable then.
+    rocksdb.set_memtable_whole_key_filtering(true);
+    rocksdb.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_PART);
 }
 
 fn table(cache: &Cache) -> BlockBasedOptions {

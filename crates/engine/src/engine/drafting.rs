@@ -93,10 +93,13 @@ impl<L: Log, S: Store> Engine<L, S> {
         draft.facts.count(InputTopic::Acks, EventOutcome::Accepted, outcome.acknowledged);
         draft.facts.count(InputTopic::Acks, EventOutcome::Stale, outcome.stale);
         draft.send(&self.vocabulary, outcome.remote);
-        for (number, shard) in active {
-            let may_relax = due.contains(&number);
-            let pace = Pace { now, relax_after: self.settings.relax_after, may_relax };
-            let sealed = shard.seal(pace)?;
+        let pace = |number: ShardNumber| Pace {
+            now,
+            relax_after: self.settings.relax_after,
+            may_relax: due.contains(&number),
+        };
+        let sealed = supersteps::seal(active, self.threads.as_ref(), outcome.applied, pace)?;
+        for (number, sealed) in sealed {
             draft.emit(&self.vocabulary, &self.encoder, now, number, sealed).map_err(ComputeError::from)?;
         }
         let number = EpochNumber(self.last_epoch.0 + 1);

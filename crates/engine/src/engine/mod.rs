@@ -338,19 +338,16 @@ impl<L: Log, S: Store> Engine<L, S> {
         if self.in_flight.is_some() {
             return;
         }
-        if let Some(mut computed) = self.computed.take() {
-            let prepared = std::mem::replace(
-                &mut computed.prepared,
-                crate::log::PreparedEpoch { number: EpochNumber(0), next_offsets: Vec::new(), outputs: Vec::new() },
-            );
-            computed.prepared.number = prepared.number;
+        if let Some(mut computed) = self.computed.take()
+            && let Some(prepared) = computed.prepared.take()
+        {
             self.log.commit(prepared);
             self.in_flight = Some(computed);
         }
     }
 
     fn committed(&mut self, epoch: EpochNumber, changelog: &[(ShardNumber, Offset)]) -> Result<(), EngineError> {
-        let Some(computed) = self.in_flight.take_if(|computed| computed.prepared.number == epoch) else {
+        let Some(computed) = self.in_flight.take_if(|computed| computed.number == epoch) else {
             return Ok(());
         };
         self.failures = 0;
@@ -359,7 +356,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         let true_at = self.now();
         let mut settled = Vec::with_capacity(computed.writes.len());
         let mut changes = Vec::with_capacity(computed.writes.len());
-        for write in computed.writes {
+        for write in Arc::unwrap_or_clone(computed.writes) {
             // One that was taken away and given back meanwhile is being restored, from rows that may be older: it reads
             // these changes in its changelog (T2).
             if self.shards.active_shard(write.shard).is_none() {
@@ -387,7 +384,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     }
 
     fn failed(&mut self, epoch: EpochNumber, error: &CommitError) {
-        if let Some(computed) = self.in_flight.take_if(|computed| computed.prepared.number == epoch) {
+        if let Some(computed) = self.in_flight.take_if(|computed| computed.number == epoch) {
             self.observer.epoch_failed(epoch, error);
             self.abandoned = true;
             if matches!(error, CommitError::TooLarge(_)) {

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use quell_domain::Millis;
-use quell_engine::log::{InputPartition, InputTopic, Offset, Output, OutputTopic};
+use quell_domain::{Millis, ShardNumber};
+use quell_engine::log::{Header, InputPartition, InputTopic, Offset, OutputTopic};
 
 pub use group::{Group, MemberNumber, Order};
 pub use partition::Partition;
@@ -26,10 +26,21 @@ pub enum Place {
     Input(InputPartition),
     /// Of a topic that it only writes, or reads outside the group.
     Output(OutputTopic),
+    /// A shard's changelog.
+    Changelog(ShardNumber),
+}
+
+/// A record on its way.
+pub struct Written {
+    pub place: Place,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<Header>,
 }
 
 impl Place {
-    fn of(topic: OutputTopic) -> Self {
+    /// Where an output goes.
+    pub fn of(topic: OutputTopic) -> Self {
         match topic {
             OutputTopic::Graph(shard) => Self::Input(InputPartition::of_shard(shard)),
             other => Self::Output(other),
@@ -81,10 +92,10 @@ impl Cluster {
     }
 
     /// Writes a record of a transaction. Where it stands.
-    pub fn write(&mut self, transaction: TransactionNumber, output: Output, now: Millis) -> Offset {
-        let place = Place::of(output.topic);
+    pub fn write(&mut self, transaction: TransactionNumber, written: Written, now: Millis) -> Offset {
+        let Written { place, key, value, headers } = written;
         self.transactions.touch(transaction, place);
-        self.partition(place).append(Some(transaction), output.key, output.value, output.headers, now)
+        self.partition(place).append(Some(transaction), key, value, headers, now)
     }
 
     /// Decides a transaction. Its markers reach their partitions, and its offsets the group, one by one.
@@ -133,7 +144,7 @@ impl Cluster {
     /// Removes what is superseded from the changelogs, and deletions that have been kept for long enough.
     pub fn compact_all(&mut self, now: Millis, deletions_kept: Duration) {
         for (place, partition) in &mut self.partitions {
-            if matches!(place, Place::Output(OutputTopic::Changelog(_))) {
+            if matches!(place, Place::Changelog(_)) {
                 partition.compact(now, deletions_kept);
             }
         }
