@@ -57,7 +57,11 @@ bench: ## Quell beside Kafka Streams and the limit; QUICK=1 for rough figures; b
 	@dev/setup --bench
 	@bench/kstreams/run --build
 	cargo build --release --locked --package quell --package quell-bench --package quell-limit
+ifeq ($(AXIS),parts)
+	cargo bench --locked --package quell --package quell-bench --bench parts
+else
 	$(CARGO_TARGET_DIR)/release/quell-bench $(or $(AXIS),run) $(if $(QUICK),--quick)
+endif
 
 profile: ## a flame graph of the engine while it works off a backlog; needs perf (Linux)
 	@dev/setup

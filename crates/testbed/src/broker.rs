@@ -11,8 +11,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::{free_port, wait_for};
 
-/// Runs the broker, and ends it when its standard input closes: with this process.
-const KEEPER: &str = r#""$0" run "$1" "$2" & broker=$!; cat >/dev/null; kill -9 $broker; wait $broker; rm -rf "$1""#;
+/// Runs the broker, and ends it when its standard input closes: with this process. By then nobody reads what it says of
+/// that, and saying it would end it before it has cleared away.
+const KEEPER: &str = r#""$0" run "$1" "$2" & broker=$!
+cat >/dev/null; exec 2>/dev/null; kill -9 $broker; wait $broker; rm -rf "$1""#;
 
 pub struct Broker {
     pub bootstrap: String,
