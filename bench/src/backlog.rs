@@ -77,7 +77,7 @@ pub struct Backlog {
 impl Backlog {
     pub fn load(arena: &Arena, workload: Workload) -> Self {
         let inputs = arena.new_inputs();
-        crate::load::at_once(arena.bootstrap(), &inputs, &workload);
+        crate::load::at_once(arena.bootstrap(), &inputs, &workload, &workload.events);
         let expectation = Expectation::of(&workload, None);
         Self { workload, inputs, expectation }
     }
@@ -87,8 +87,8 @@ impl Backlog {
         let events = self.workload.events.len();
         let (bootstrap, broker) = (arena.bootstrap(), arena.broker());
         let mut running = Running::start(contestant, bootstrap, &self.inputs, arena.dir(), &arena.new_name());
-        let seen = running.work_off(&self.inputs, events, broker);
-        let usage = seen[seen.len() - 1].1.since(&seen[0].1);
+        let [first, last] = running.work_off(&self.inputs, events, broker);
+        let usage = last.since(&first);
         let peak_memory_bytes = running.peak_memory();
         let reader = Reader::start(bootstrap, &running.prefix, contestant.written());
         self.check(contestant.written(), &reader).unwrap_or_else(|fault| arena.fail(contestant, &fault));

@@ -105,16 +105,21 @@ impl Running {
         }
     }
 
-    /// Has it work off what lies on its inputs, so many events. What had been used when so many were done, and in the end.
-    pub fn work_off(&mut self, inputs: &Inputs, events: usize, broker: u32) -> Vec<(u64, Reading)> {
+    /// Waits until it has worked off what lies on its inputs, so many events; what had been used at the first and the last.
+    pub fn work_off(&mut self, inputs: &Inputs, events: usize, broker: u32) -> [Reading; 2] {
         self.wait_for_first_event();
         let progress = Progress::of(&self.bootstrap, &self.group, self.graph.as_deref(), inputs, events);
-        let mut seen = vec![(0, Reading::now(&[self.process()], broker))];
-        seen.extend(progress.follow(|| {
+        let first = self.reading(broker);
+        let last = progress.finish(|| {
             self.must_run();
-            Reading::now(&[self.process()], broker)
-        }));
-        seen
+            self.reading(broker)
+        });
+        [first, last]
+    }
+
+    /// What it and the broker have used so far.
+    pub fn reading(&self, broker: u32) -> Reading {
+        Reading::now(&[self.process()], broker)
     }
 
     pub fn process(&self) -> u32 {

@@ -53,13 +53,13 @@ fn share(arena: &Arena, workload: &Workload, expectation: &Expectation, count: u
     // Only now: what one reads alone while the others join would not be shared.
     let processes: Vec<u32> = instances.iter().map(Instance::process).collect();
     let began = Reading::now(&processes, broker);
-    load::at_once(bootstrap, &inputs, workload);
+    load::at_once(bootstrap, &inputs, workload, &workload.events);
     let events = workload.events.len();
-    let seen = Progress::of(bootstrap, &name, Some(&deployment.graph()), &inputs, events).follow(|| {
+    let ended = Progress::of(bootstrap, &name, Some(&deployment.graph()), &inputs, events).finish(|| {
         instances.iter_mut().for_each(Instance::must_run);
         Reading::now(&processes, broker)
     });
-    let usage = seen[seen.len() - 1].1.since(&began);
+    let usage = ended.since(&began);
     let messages = instances.iter().map(|one| one.count("quell_graph_messages_total", &["remote"])).sum();
     let reader = Reader::start(bootstrap, &name, Written::Suppressions);
     let checked = reader.expect(expectation, READ).and_then(|()| reader.seen().check_messages());

@@ -10,7 +10,6 @@ use crate::contestant::{Contestant, Running};
 use crate::expectation::Expectation;
 use crate::figures::quantile;
 use crate::load::paced;
-use crate::machine::Reading;
 use crate::reader::{Reader, Written, name_of_key};
 use crate::workload::Workload;
 
@@ -105,9 +104,9 @@ impl<'a> Session<'a> {
 
     fn pace(&mut self, pace: Pace, seed: u64) -> LatencyRun {
         let workload = pace.workload(seed);
-        let began = Reading::now(&[self.running.process()], self.arena.broker());
+        let began = self.running.reading(self.arena.broker());
         let sent = paced(self.arena.bootstrap(), &self.backlog.inputs, &workload, pace.per_second());
-        let usage = Reading::now(&[self.running.process()], self.arena.broker()).since(&began);
+        let usage = self.running.reading(self.arena.broker()).since(&began);
         let expected = Expectation::of(&workload, Some(&sent.at));
         let caused_at = match self.contestant.written() {
             Written::Suppressions => expected.caused_at.clone(),

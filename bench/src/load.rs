@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use crate::chance::Random;
 use crate::topics::{Inputs, client};
-use crate::workload::{EventWriter, Workload};
+use crate::workload::{Event, EventWriter, Workload};
 
 /// How many events are written before librdkafka is looked after.
 const BURST: usize = 1024;
@@ -48,14 +48,14 @@ pub fn now_micros() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
 }
 
-/// Everything, as fast as the broker takes it.
-pub fn at_once(bootstrap: &str, inputs: &Inputs, workload: &Workload) {
+/// Events of a workload, as fast as the broker takes them.
+pub fn at_once(bootstrap: &str, inputs: &Inputs, workload: &Workload, events: &[Event]) {
     let mut loader = Loader::new(bootstrap, inputs, workload, "20");
-    for place in 0..workload.events.len() {
-        loader.send(place, None);
-        if place % BURST == 0 {
-            loader.producer.poll(Duration::ZERO);
+    for burst in events.chunks(BURST) {
+        for event in burst {
+            loader.send(*event, None);
         }
+        loader.producer.poll(Duration::ZERO);
     }
     loader.finish();
 }
@@ -71,7 +71,7 @@ pub fn paced(bootstrap: &str, inputs: &Inputs, workload: &Workload, per_second: 
         sent.latest = sent.latest.max(behind);
         while sent.at.len() < workload.events.len() && due(sent.at.len()) <= began.elapsed() {
             let now = now_micros();
-            sent.keys.push(loader.send(sent.at.len(), Some((now / 1000) as i64)));
+            sent.keys.push(loader.send(workload.events[sent.at.len()], Some((now / 1000) as i64)));
             sent.at.push(now);
         }
         loader.producer.poll(Duration::ZERO);
@@ -107,8 +107,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Writes one, and returns its key.
-    fn send(&mut self, place: usize, now: Option<i64>) -> u64 {
-        let event = self.workload.events[place];
+    fn send(&mut self, event: Event, now: Option<i64>) -> u64 {
         let value = self.writer.write(self.workload, event, now);
         let key = self.keys.next();
         let key_bytes = key.to_be_bytes();

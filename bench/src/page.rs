@@ -74,8 +74,8 @@ pub fn write() {
         tables::aim(&mut aims, "CPU of a repeated browser signal : that of a link", repeat, " ×", 0.5, false);
     }
     if let Some(results) = Results::<GrowthRun>::read("growth") {
-        let what = "Quell alone, one shuffled stream: the last million events before the store held so many identifiers. \
-                    `store.memory` is 512 MiB.";
+        let what = "Quell alone. At each size a million events, half of them about any identifiers that are there, half \
+                    about new ones. `store.memory` is 512 MiB.";
         section(&mut page, "Growth", what, &growth::table(&results.runs), &results.circumstances);
         tables::aim(
             &mut aims,

@@ -36,19 +36,18 @@ impl Progress {
         Self { client, partitions, inputs: inputs.clone(), events: events as u64 }
     }
 
-    /// Waits until all is done. Returns what had been used when so many events were committed, for each time that
-    /// something was: the last one is the end.
-    pub fn follow(&self, mut read: impl FnMut() -> Reading) -> Vec<(u64, Reading)> {
-        let (mut last, mut changed_at, mut seen) = (Vec::new(), Instant::now(), Vec::new());
+    /// Waits until all is done; what had been used when the last of it was committed.
+    pub fn finish(&self, mut read: impl FnMut() -> Reading) -> Reading {
+        let (mut last, mut changed_at, mut used) = (Vec::new(), Instant::now(), read());
         loop {
             let committed = self.committed().unwrap_or_else(|| last.clone());
             let events = self.events_in(&committed);
             if committed != last {
-                seen.push((events, read()));
+                used = read();
                 changed_at = Instant::now();
                 last = committed;
             } else if events >= self.events && changed_at.elapsed() > QUIET {
-                return seen;
+                return used;
             }
             assert!(changed_at.elapsed() < STUCK, "stuck for {STUCK:?} at {events} of {} events", self.events);
             std::thread::sleep(LOOK_AGAIN);

@@ -46,7 +46,7 @@ pub fn run(arena: &Arena, consumers: u32, rounds: u32) -> Vec<RestoreRun> {
     let deployment = Deployment::new(bootstrap, &backlog.inputs, arena.dir(), &name);
     let mut events = backlog.workload.events.len();
     let work_off = |instance: &mut Instance, events| {
-        Progress::of(bootstrap, &name, Some(&deployment.graph()), &backlog.inputs, events).follow(|| {
+        Progress::of(bootstrap, &name, Some(&deployment.graph()), &backlog.inputs, events).finish(|| {
             instance.must_run();
             Reading::now(&[instance.process()], broker)
         });
@@ -78,9 +78,9 @@ pub fn run(arena: &Arena, consumers: u32, rounds: u32) -> Vec<RestoreRun> {
         });
         // All choices once more, and others' events: from the right state nothing new comes of the former.
         backlog.workload.events.retain(|event| event.is_choice());
-        load::at_once(bootstrap, &backlog.inputs, &backlog.workload);
+        load::at_once(bootstrap, &backlog.inputs, &backlog.workload, &backlog.workload.events);
         let more = Workload::consumers(seed, MORE_CONSUMERS);
-        load::at_once(bootstrap, &backlog.inputs, &more);
+        load::at_once(bootstrap, &backlog.inputs, &more, &more.events);
         backlog.expectation.add(crate::expectation::Expectation::of(&more, None));
         events += backlog.workload.events.len() + more.events.len();
         work_off(&mut instance, events);
