@@ -12,6 +12,9 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::{parts, policy};
 
+/// How long one question to the brokers waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long a topic that was just made may be unknown to some broker.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +29,7 @@ pub fn create(path: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
     let settings = parts::kafka(&config, &policy)?;
     let plans = parts::topic_plans(&config, &settings);
     let unusable = |error: TopicsError| Failure::Usage(anyhow::Error::new(error).context("cannot use kafka.client"));
-    let admin = TopicAdmin::new(&settings).map_err(unusable)?;
+    let admin = TopicAdmin::new(&settings, PATIENCE).map_err(unusable)?;
 
     let made = admin.create(&plans).with_context(|| cannot_reach(&config))?;
     for plan in &plans {

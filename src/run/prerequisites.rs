@@ -16,6 +16,9 @@ use crate::parts;
 /// How long to wait before asking Kafka or the schema registry again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long one question to the brokers waits: whoever asks the process to stop waits as long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How often an outage is said.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -36,7 +39,7 @@ pub fn topics(
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<Topics>> {
     let plans = parts::topic_plans(config, kafka);
-    let admin = TopicAdmin::new(kafka)?;
+    let admin = TopicAdmin::new(kafka, PATIENCE)?;
     let (began, mut said) = (Instant::now(), Throttle::new(SAY_EVERY));
     let mut was_away = false;
     while !stop.load(Ordering::Acquire) {

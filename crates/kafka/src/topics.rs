@@ -12,9 +12,6 @@ use crate::ask::{AskError, Asker};
 use crate::outage::needs_an_operator;
 use crate::settings::{Settings, Topics};
 
-/// How long the broker is waited for.
-const ASK: Duration = Duration::from_secs(30);
-
 /// The largest record batch of a topic whose settings do not say (Kafka's own default).
 const MESSAGE_BYTES_MAX: u64 = 1_048_588;
 
@@ -191,17 +188,18 @@ pub struct Checked {
 pub struct TopicAdmin {
     client: AdminClient<DefaultClientContext>,
     asker: Asker,
+    patience: Duration,
 }
 
 impl TopicAdmin {
-    /// A client.
+    /// A client. Each question to the brokers waits no longer than `patience` for its answer.
     ///
     /// # Errors
     /// When none can be made with these settings.
-    pub fn new(settings: &Settings) -> Result<Self, TopicsError> {
+    pub fn new(settings: &Settings, patience: Duration) -> Result<Self, TopicsError> {
         let refused = |error: KafkaError| TopicsError::Refused(format!("kafka: {error}"));
         let client = settings.admin().create().map_err(refused)?;
-        Ok(Self { client, asker: Asker::new(settings).map_err(refused)? })
+        Ok(Self { client, asker: Asker::new(settings).map_err(refused)?, patience })
     }
 
     /// Makes the topics that are missing. Returns the names of those.
@@ -225,7 +223,7 @@ impl TopicAdmin {
         if topics.is_empty() {
             return Ok(Vec::new());
         }
-        let options = AdminOptions::new().operation_timeout(Some(ASK)).request_timeout(Some(ASK));
+        let options = AdminOptions::new().operation_timeout(Some(self.patience)).request_timeout(Some(self.patience));
         let mut made = Vec::new();
         for result in pollster::block_on(self.client.create_topics(&topics, &options))? {
             match result {
@@ -296,7 +294,7 @@ impl TopicAdmin {
         if resources.is_empty() {
             return Ok(deletions_kept);
         }
-        let options = AdminOptions::new().request_timeout(Some(ASK));
+        let options = AdminOptions::new().request_timeout(Some(self.patience));
         let described = pollster::block_on(self.client.describe_configs(&resources, &options))?;
         for ((plan, _), resource) in found.iter().zip(described) {
             let Ok(resource) = resource else { continue };
@@ -348,7 +346,7 @@ impl TopicAdmin {
     }
 
     fn partitions(&self) -> Result<Vec<(String, Topic)>, TopicsError> {
-        let metadata = self.asker.metadata(None, ASK)?;
+        let metadata = self.asker.metadata(None, self.patience)?;
         let topic = |topic: &rdkafka::metadata::MetadataTopic| Topic {
             partitions: u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX),
             replication_factor: topic
