@@ -24,7 +24,8 @@ const DUE_MAX: usize = 1_000;
 /// A node in memory. It stands for its row until that is in the store, and may stay as a cache thereafter.
 #[derive(Debug)]
 struct Entry {
-    node: Node,
+    /// Apart from the map, which moves its entries about as it grows.
+    node: Box<Node>,
     /// The epoch that changed it last; it may be dropped once that one is in the store. 0: none.
     changed_in: Sequence,
     /// Why and by which record its published state may be out of date, in this epoch.
@@ -38,7 +39,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(node: Node, is_stored: bool) -> Self {
+    fn new(node: Box<Node>, is_stored: bool) -> Self {
         let held_until = first_hold(&node);
         let counted = node.own.iter().map(|own| own.right).collect();
         Self { node, changed_in: 0, moved: None, is_stored, counted, held_until }
@@ -302,8 +303,8 @@ impl<R: Rows> Shard<R> {
         let rows = self.rows.committed().get_many(&wanted)?;
         for (identifier, row) in missing.into_iter().zip(rows) {
             let entry = match row {
-                Some(row) => Entry::new(read_node(&self.vocabulary, identifier, &row)?, true),
-                None => Entry::new(Node::default(), false),
+                Some(row) => Entry::new(Box::new(read_node(&self.vocabulary, identifier, &row)?), true),
+                None => Entry::new(Box::default(), false),
             };
             self.nodes.insert(identifier.clone(), entry);
         }
@@ -325,8 +326,8 @@ impl<R: Rows> Shard<R> {
         out: &mut Vec<Addressed>,
     ) -> Result<Option<Acknowledged>, ReadError> {
         let me = &addressed.to;
-        self.load(me)?;
         if let Operation::Acknowledge(acknowledgement) = &addressed.operation {
+            self.load(me)?;
             return Ok(Some(self.acknowledge(me, acknowledgement)));
         }
         self.turn(me, &addressed.origin, out, |turn| match &addressed.operation {
@@ -338,7 +339,7 @@ impl<R: Rows> Shard<R> {
         Ok(None)
     }
 
-    /// A turn of a node that is in memory.
+    /// A turn of a node.
     fn turn(
         &mut self,
         me: &Identifier,
@@ -346,7 +347,9 @@ impl<R: Rows> Shard<R> {
         out: &mut Vec<Addressed>,
         act: impl FnOnce(&mut Turn<'_, R>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
+        self.load(me)?;
         let Some(entry) = self.nodes.get_mut(me) else { return Ok(()) };
+        let current = self.rows.current();
         let was_hub = entry.node.is_hub;
         let mut turn = Turn {
             me,
@@ -365,8 +368,9 @@ impl<R: Rows> Shard<R> {
         if let Some(cause) = effects.moved {
             entry.moved = Some((cause, Arc::clone(origin)));
         }
-        if effects.changed {
-            self.touch(me);
+        if effects.changed && entry.changed_in != current {
+            entry.changed_in = current;
+            self.touched.push(me.clone());
         }
         Ok(())
     }
