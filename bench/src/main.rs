@@ -104,19 +104,17 @@ fn arena() -> Arena {
 
 fn run(quick: bool) {
     let arena = arena();
-    let (backlog, latency) = if quick {
-        let paces = [Pace::Steady { per_second: 2000, seconds: 15 }, Pace::Idle { opt_outs: 50 }];
-        (run_backlog(&arena, 60_000, 2), run_latency(&arena, &paces, 1))
-    } else {
-        let paces = [
-            Pace::Steady { per_second: 2000, seconds: 60 },
-            Pace::Steady { per_second: 10_000, seconds: 30 },
-            Pace::Idle { opt_outs: 200 },
-        ];
-        (run_backlog(&arena, 150_000, 5), run_latency(&arena, &paces, 3))
-    };
     let prefix = if quick { "quick-" } else { "" };
+    let (consumers, rounds) = if quick { (60_000, 2) } else { (150_000, 3) };
+    let backlog = run_backlog(&arena, consumers, rounds);
     backlog.write(&format!("{prefix}backlog"));
+    let (paces, rounds) = if quick {
+        (vec![Pace::Steady { per_second: 2000, seconds: 15 }, Pace::Idle { opt_outs: 50 }], 1)
+    } else {
+        let steady = [(2000, 40), (10_000, 20)].map(|(per_second, seconds)| Pace::Steady { per_second, seconds });
+        (steady.into_iter().chain([Pace::Idle { opt_outs: 200 }]).collect(), 2)
+    };
+    let latency = run_latency(&arena, &paces, rounds);
     latency.write(&format!("{prefix}latency"));
     if !quick {
         page::write();

@@ -42,10 +42,13 @@ pub fn run<R: Rows + Send + Sync>(
     while !waiting.is_empty() {
         let spent = outcome.applied >= OPERATIONS_MAX as u64;
         let mut inboxes: BTreeMap<ShardNumber, Vec<Addressed>> = BTreeMap::new();
+        // A quarter more than an even share: identifiers are spread by their hash.
+        let share = waiting.len() / shards.len().max(1);
+        let share = share + share / 4;
         for operation in waiting {
             let shard = operation.to.shard(count);
             let boxes = if spent || !shards.contains_key(&shard) { &mut outcome.remote } else { &mut inboxes };
-            boxes.entry(shard).or_default().push(operation);
+            boxes.entry(shard).or_insert_with(|| Vec::with_capacity(share)).push(operation);
         }
         let local: usize = inboxes.values().map(Vec::len).sum();
         let mut work: Vec<_> = shards

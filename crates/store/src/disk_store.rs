@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::store::{Opened, ShardChanges, Store, StoreError};
+use quell_graph::Change;
 use rocksdb::properties::{CUR_SIZE_ALL_MEM_TABLES, LIVE_SST_FILES_SIZE};
 use rocksdb::{BoundColumnFamily, FlushOptions, WriteBatch, WriteOptions};
 
@@ -18,6 +19,9 @@ use crate::{DiskShard, OpenError, Options, bulk, marker};
 
 /// Pieces of a changelog with fewer changes than this go through memtables: a small file costs more than it saves.
 const OWN_FILE_CHANGES_MIN: usize = 2_000;
+
+/// What a row takes in a batch beyond its key and its value: a tag, the column family, two lengths.
+const BATCH_OVERHEAD_BYTES: usize = 12;
 
 /// The rows of shards on this machine's disk.
 ///
@@ -99,7 +103,9 @@ impl Store for DiskStore {
     }
 
     fn write(&mut self, changes: Vec<ShardChanges>) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::default();
+        let row_bytes = |(key, value): &Change| key.len() + value.as_ref().map_or(0, Vec::len) + BATCH_OVERHEAD_BYTES;
+        let bytes = changes.iter().flat_map(|of_shard| &of_shard.changes).map(row_bytes).sum();
+        let mut batch = WriteBatch::with_capacity_bytes(bytes);
         let mut written = Vec::with_capacity(changes.len());
         for ShardChanges { shard, mut changes, next_offset, true_at } in changes {
             let column_family = self.column_family(shard)?;

@@ -36,7 +36,8 @@ pub fn write_node(vocabulary: &Vocabulary, me: &Identifier, node: &Node) -> Vec<
     let has_choices = !(node.own.is_empty() && node.effective.is_empty() && node.published.is_empty());
     // V1: its version is kept, too, when the policy no longer declares any downstream that it was published to.
     let has_deliveries = node.version > 0 || !node.deliveries.is_empty();
-    let mut writer = Writer(vec![LAYOUT]);
+    let mut writer = Writer(Vec::with_capacity(about_as_long_as(node)));
+    writer.byte(LAYOUT);
     writer.byte(
         flag(node.is_hub, IS_HUB)
             | flag(matches!(node.edges, Edges::Rows(_)), EDGES_IN_ROWS)
@@ -65,6 +66,19 @@ pub fn write_node(vocabulary: &Vocabulary, me: &Identifier, node: &Node) -> Vec<
         node.crowded_choices.iter().for_each(|fingerprint| writer.fixed(*fingerprint));
     }
     writer.0
+}
+
+/// About how long a node's row is: most are written without growing on the way.
+fn about_as_long_as(node: &Node) -> usize {
+    const HEAD: usize = 16;
+    const EDGE: usize = 10;
+    const CHOICE: usize = 40;
+    const DELIVERY: usize = 12;
+    let edges = match &node.edges {
+        Edges::Inline(edges) => edges.iter().map(|(neighbour, _)| neighbour.as_bytes().len() + EDGE).sum(),
+        Edges::Rows(counts) => counts.len() * EDGE,
+    };
+    HEAD + edges + (node.own.len() + node.effective.len()) * CHOICE + node.deliveries.len() * DELIVERY
 }
 
 /// The node of a row.
