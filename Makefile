@@ -28,11 +28,12 @@ up: ## the same set-up, left running in the background; prints the addresses
 down: ## end what `make up` started
 	@dev/down
 
-test: ## everything that CI runs: check, then every test, on a real Kafka that the tests start themselves
+test: ## everything that CI runs: check, every test on a real Kafka that the tests start themselves, a minute of torture
 	@dev/setup --checks
 	@$(MAKE) --no-print-directory check
 	cargo test --release --locked --workspace
 	@if [ -x dev/test-examples ]; then echo dev/test-examples; dev/test-examples; fi
+	@$(MAKE) --no-print-directory torture MINUTES=1 SEED=1
 
 check: ## format, lints, docs, dependencies, shell scripts, alerts, dashboard and compose file
 	@dev/setup --checks

@@ -167,6 +167,17 @@ fn engine(
         Engine::new(settings, Arc::clone(policy), decoder, encoder, log, store, Box::new(observer), clock)?;
     view.set_engine(engine.handle());
 
+    let result = work_off(&mut engine, stop);
+    let (log, store) = engine.into_parts();
+    leave(log);
+    let stopping = result?;
+    store.close()?;
+    EngineStopped { took: stopping.elapsed() }.emit(metrics);
+    Ok(())
+}
+
+/// Until a signal asks to stop, and all that was begun is done. When it was asked.
+fn work_off(engine: &mut Engine<KafkaLog, DiskStore>, stop: &AtomicBool) -> Result<Instant, EngineError> {
     while !stop.load(Ordering::Acquire) {
         engine.turn(TURN)?;
     }
@@ -175,11 +186,7 @@ fn engine(
     while !engine.is_drained() && stopping.elapsed() < DRAIN_DEADLINE {
         engine.turn(TURN)?;
     }
-    let (log, store) = engine.into_parts();
-    leave(log);
-    store.close()?;
-    EngineStopped { took: stopping.elapsed() }.emit(metrics);
-    Ok(())
+    Ok(stopping)
 }
 
 /// Leaves the group, so that others take over at once. A client whose brokers come and go may not come to an end; the

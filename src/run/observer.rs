@@ -112,9 +112,9 @@ impl Observer for TelemetryObserver {
         ChangelogRead { records }.emit(&self.metrics);
     }
 
-    fn shard_restoring(&mut self, shard: ShardNumber, read: u64, remaining: u64, time_left: Option<Duration>) {
+    fn shard_restoring(&mut self, shard: ShardNumber, passed: u64, remaining: u64, time_left: Option<Duration>) {
         if self.restores.entry(shard).or_insert(Throttle::new(RESTORE_EVERY)).passes(Instant::now()) {
-            RestoreProgressed { shard, read, remaining, time_left }.emit(&self.metrics);
+            RestoreProgressed { shard, passed, remaining, time_left }.emit(&self.metrics);
         }
     }
 

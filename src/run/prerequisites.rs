@@ -17,7 +17,7 @@ use crate::parts;
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long one question to the brokers waits: whoever asks the process to stop waits as long.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often an outage is said.
 const SAY_EVERY: Duration = Duration::from_secs(10);

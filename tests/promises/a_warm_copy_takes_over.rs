@@ -61,6 +61,10 @@ fn a_warm_copy_takes_over() {
     // And a copy is kept of what is given back.
     let one = deployment.start("one");
     wait_until_shared(&[&one, &two]);
+    wait_for("copies of what was given back", || {
+        let kept = |engine| (0..4).filter(|shard| stands(engine, *shard) == Some(STANDBY)).count();
+        (kept(&one) == 2 && kept(&two) == 2).then_some(())
+    });
     let more = hurting(83, 20, 40);
     deployment.produce(records(&deployment, &more));
     events.extend(more);

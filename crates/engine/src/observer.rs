@@ -69,9 +69,9 @@ pub trait Observer: Send {
     fn partitions_lost(&mut self, partitions: &[InputPartition]);
     /// So many more records of changelogs were read and stored, of shards that are owned or stood by for.
     fn changelog_read(&mut self, records: u64);
-    /// More of a shard's changelog was read: how much of it in all, about how much is to come, and how long that will
-    /// take, if it can be told.
-    fn shard_restoring(&mut self, shard: ShardNumber, read: u64, remaining: u64, time_left: Option<Duration>);
+    /// More of a shard's changelog was read: how many offsets were passed in all, how many are to come, and how long that
+    /// will take, if it can be told.
+    fn shard_restoring(&mut self, shard: ShardNumber, passed: u64, remaining: u64, time_left: Option<Duration>);
     /// Warm copies are kept of these shards, which others own.
     fn standing_by(&mut self, shards: &[ShardNumber]);
     /// A shard is active.

@@ -13,23 +13,30 @@ use crate::log::Offset;
 pub struct Restoring<R> {
     /// Its committed rows.
     pub rows: R,
+    /// Where reading began.
+    pub from: Offset,
     /// The changelog is contained up to here.
     pub next_offset: Offset,
     /// When the rows were last all that the changelog said; until all of it is read, they are of that time.
     pub true_at: Millis,
     /// When the restore began: of that time they will be.
     pub began_at: Millis,
-    /// How many records have been read, and about how many are to come.
+    /// How many records have been read.
     pub read: u64,
-    /// See `read`.
+    /// How many offsets are to come; compaction has left gaps between records, so there are fewer of those.
     pub remaining: Option<u64>,
 }
 
 impl<R> Restoring<R> {
+    /// How many offsets have been passed.
+    pub fn passed(&self) -> u64 {
+        u64::try_from(self.next_offset.0.saturating_sub(self.from.0)).unwrap_or(0)
+    }
+
     /// How long it will take at the pace so far; none while that cannot be told.
     pub fn time_left(&self, now: Millis) -> Option<Duration> {
         let taken = u64::try_from(now.0.saturating_sub(self.began_at.0)).ok()?;
-        Some(Duration::from_millis(taken.saturating_mul(self.remaining?).checked_div(self.read)?))
+        Some(Duration::from_millis(taken.saturating_mul(self.remaining?).checked_div(self.passed())?))
     }
 }
 

@@ -119,7 +119,8 @@ impl Committer {
             self.leave_behind();
         }
         let ended = self.ended.try_recv().ok()?;
-        self.in_hand = None;
+        // Offsets that were renewed end beside an epoch that waits.
+        self.in_hand.take_if(|epoch| *epoch == ended.epoch);
         Some(ended)
     }
 

@@ -62,6 +62,8 @@ pub struct KafkaLog {
     committer: Committer,
     restorer: Restorer,
     standbys: Option<Standbys>,
+    /// The last event was of a restore.
+    has_restored: bool,
     committing: Option<(EpochNumber, Vec<(InputPartition, Offset)>)>,
     /// How many partitions each topic has; none until somebody was told.
     partition_counts: Option<PartitionCounts>,
@@ -154,6 +156,7 @@ impl KafkaLog {
                 0 => None,
                 replicas => Some(Standbys::start(&settings, replicas).map_err(|error| failed(&error))?),
             },
+            has_restored: false,
             settings,
             consumer,
             committer,
@@ -252,8 +255,17 @@ impl KafkaLog {
         }
         self.position();
         self.renew_offsets();
-        let standbys = self.standbys.as_mut().and_then(Standbys::poll).map(LogEvent::StandBy);
-        standbys.or_else(|| self.restorer.poll())
+        if let Some(shards) = self.standbys.as_mut().and_then(Standbys::poll) {
+            return Some(LogEvent::StandBy(shards));
+        }
+        // In turns with records, and with what the group says while these are polled: however much there is to restore,
+        // shards that are active go on.
+        if std::mem::take(&mut self.has_restored) {
+            return None;
+        }
+        let event = self.restorer.poll();
+        self.has_restored = event.is_some();
+        event
     }
 
     /// Shards, and the input partitions that came with them.
@@ -302,9 +314,11 @@ impl KafkaLog {
         }
     }
 
-    fn note_shards(&self) {
-        if let Some(standbys) = &self.standbys {
-            standbys.owns(self.assigned.iter().filter_map(|partition| partition.shard()).collect());
+    /// Who has lost everything may have lost its membership with it, and has better things to do than to keep copies.
+    fn note_shards(&mut self, is_member: bool) {
+        let owned = is_member.then(|| self.assigned.iter().filter_map(|partition| partition.shard()).collect());
+        if let Some(standbys) = &mut self.standbys {
+            standbys.owns(owned);
         }
     }
 
@@ -453,7 +467,7 @@ impl Log for KafkaLog {
 
     fn assign(&mut self, partitions: &[InputPartition]) {
         self.assigned.extend(partitions);
-        self.note_shards();
+        self.note_shards(true);
         self.paused.extend(partitions);
         self.to_position.extend(partitions);
         self.positions.forget();
@@ -472,7 +486,7 @@ impl Log for KafkaLog {
             self.committed.remove(partition);
             self.ends_then.remove(partition);
         }
-        self.note_shards();
+        self.note_shards(!self.assigned.is_empty());
         self.member().forget_ends(partitions);
         self.member().set_lost(false);
         // librdkafka is told even if none of them is its own: the group waits for an answer.

@@ -5,20 +5,26 @@
 //! offset, which an open transaction of a killed writer holds back, and the shard would begin with old rows. So for each
 //! shard: ask for the high watermark; wait until nothing below it is undecided; then read, committed records only, to
 //! the end. Kafka Streams does the same.
+//!
+//! That a broker says "the end" is not enough: a new leader, or a follower that is read from, may not know yet how far
+//! the partition goes. The end must be one at or behind the watermark; librdkafka tells where it was in its statistics.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quell_domain::ShardNumber;
 use quell_engine::log::{LogEvent, Offset, Piece};
 use quell_graph::Change;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::{ClientConfig, Message, TopicPartitionList};
+use rdkafka::statistics::Statistics;
+use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
 
-use crate::outage::{Outage, Outsider};
+use crate::outage::{Outage, Outsider, is_an_end};
 use crate::settings::Settings;
 
 /// How long the broker is waited for when it is asked for offsets.
@@ -39,12 +45,15 @@ const HAND_OVER_AFTER: Duration = Duration::from_millis(500);
 /// How many times as much may wait for the engine.
 const WAITING_MAX: usize = 1;
 
-/// How often it is looked whether a followed shard without news is at its end. librdkafka says so once, and whether the
-/// broker was away since then it does not say.
-const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(600);
+/// How often it is looked how far a followed shard's changelog goes. What was read up to there is true as of then; an
+/// end is said once only, and never of a changelog that always has more.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What a change costs in memory beyond its bytes.
 const CHANGE_OVERHEAD_BYTES: usize = 64;
+
+/// How often librdkafka tells how far it is.
+const TELL_EVERY_MILLIS: &str = "50";
 
 /// Counts what was asked, so that answers to what is no longer wanted can be told.
 type Ticket = u64;
@@ -60,6 +69,43 @@ enum Answer {
     Truncated(Ticket, ShardNumber),
 }
 
+/// The context of the reader: where partitions ended, by librdkafka's statistics.
+#[derive(Default)]
+struct Ends {
+    offsets: Mutex<BTreeMap<i32, Offset>>,
+    /// How often they were told.
+    told: AtomicU64,
+    outage: Outage,
+}
+
+impl Ends {
+    fn end(&self, partition: i32) -> Option<Offset> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
+    }
+
+    fn forget(&self, partition: i32) {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
+    }
+}
+
+impl ClientContext for Ends {
+    fn stats(&self, statistics: Statistics) {
+        let mut offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+        for known in statistics.topics.values().flat_map(|topic| topic.partitions.values()) {
+            offsets.insert(known.partition, Offset(known.eof_offset));
+        }
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if !is_an_end(&error) {
+            self.outage.report(&error, reason);
+        }
+    }
+}
+
+impl ConsumerContext for Ends {}
+
 /// The engine's end of the thread.
 pub(crate) struct Restorer {
     requests: Option<Sender<Request>>,
@@ -74,9 +120,11 @@ impl Restorer {
     pub fn start(settings: &Settings) -> std::io::Result<Self> {
         let (requests, asked) = channel();
         let (given, answers) = sync_channel(WAITING_MAX);
+        let mut committed = settings.reader("read_committed");
+        committed.set("statistics.interval.ms", TELL_EVERY_MILLIS);
         let reader = Reader {
             topic: settings.topics.changelog.clone(),
-            committed: settings.reader("read_committed"),
+            committed,
             uncommitted: settings.reader("read_uncommitted"),
             clients: None,
             shards: BTreeMap::new(),
@@ -174,13 +222,15 @@ struct Wanted {
     ticket: Ticket,
     goes_on: bool,
     stage: Stage,
-    /// When the end of what is followed was reached, if it is.
-    at_end_since: Option<Instant>,
+    /// An end was the last that was heard of it.
+    at_an_end: bool,
+    /// When it was last asked how far the changelog of a followed shard goes.
+    looked_at: Instant,
 }
 
 /// Made when there is something to read, and gone when all is done.
 struct Clients {
-    reader: BaseConsumer<Outsider>,
+    reader: BaseConsumer<Ends>,
     watermarks: BaseConsumer<Outsider>,
 }
 
@@ -222,7 +272,7 @@ impl Reader {
         }
         if self.clients.is_none() {
             match (
-                self.committed.create_with_context(Outsider::default()),
+                self.committed.create_with_context(Ends::default()),
                 self.uncommitted.create_with_context(Outsider::default()),
             ) {
                 (Ok(reader), Ok(watermarks)) => self.clients = Some(Clients { reader, watermarks }),
@@ -237,7 +287,8 @@ impl Reader {
         if Instant::now() >= self.ask_again_at {
             self.advance(&mut said);
         }
-        let ended = self.read();
+        let has_all = self.read();
+        let ended = if has_all { self.ended() } else { Vec::new() };
         let is_due = self.hand_over_at.is_some_and(|at| Instant::now() >= at);
         if !ended.is_empty() || self.read_bytes >= HAND_OVER_BYTES || is_due {
             said.extend(self.hand_over(&ended));
@@ -250,7 +301,8 @@ impl Reader {
             Request::Read { shard, ticket, from, goes_on } => {
                 self.let_go(shard);
                 let stage = Stage::Unknown { from };
-                self.shards.insert(shard, Wanted { ticket, goes_on, stage, at_end_since: None });
+                self.shards
+                    .insert(shard, Wanted { ticket, goes_on, stage, at_an_end: false, looked_at: Instant::now() });
             }
             Request::Stop(shard) => self.let_go(shard),
         }
@@ -284,17 +336,26 @@ impl Reader {
         }
     }
 
-    /// Fetches once more from where followed shards without news ended.
+    /// Asks how far the changelogs of followed shards go, and fetches once more, so that their ends are said again.
     fn look_again(&mut self) {
+        let Some(clients) = &self.clients else { return };
         let mut again = Vec::new();
         for (shard, wanted) in &mut self.shards {
-            if let Stage::Reading { next, .. } = wanted.stage
-                && wanted.at_end_since.take_if(|since| since.elapsed() > LOOK_AGAIN_EVERY).is_some()
+            if wanted.goes_on
+                && wanted.looked_at.elapsed() > LOOK_AGAIN_EVERY
+                && let Stage::Reading { next, high } = &mut wanted.stage
             {
-                again.push((*shard, next));
+                wanted.looked_at = Instant::now();
+                let partition = i32::try_from(shard.0).unwrap_or(-1);
+                match clients.reader.fetch_watermarks(&self.topic, partition, ASK) {
+                    Ok((_, stable)) => *high = Offset(stable),
+                    Err(error) => self.outage.report(&error, "the changelog's offsets are not known"),
+                }
+                wanted.at_an_end = false;
+                again.push((*shard, *next));
             }
         }
-        if let Some(clients) = self.clients.as_ref().filter(|_| !again.is_empty()) {
+        if !again.is_empty() {
             let list = self.list(again);
             self.check(clients.reader.incremental_unassign(&list));
             self.check(clients.reader.incremental_assign(&list));
@@ -322,36 +383,47 @@ impl Reader {
             }
             let (_, stable) = clients.reader.fetch_watermarks(&self.topic, partition, ASK)?;
             if stable >= high.0 {
-                wanted.stage = Stage::Reading { next: from, high };
-                clients.reader.incremental_assign(&self.list([(shard, from)]))?;
+                clients.reader.context().forget(partition);
+                let list = self.list([(shard, from)]);
+                clients.reader.incremental_assign(&list)?;
+                if let Some(wanted) = self.shards.get_mut(&shard) {
+                    wanted.stage = Stage::Reading { next: from, high };
+                }
             }
         }
         Ok(None)
     }
 
-    /// Takes what was fetched, up to a bound. Returns whose end was reached.
-    fn read(&mut self) -> Vec<ShardNumber> {
-        let mut ended = Vec::new();
-        let Some(clients) = &self.clients else { return ended };
+    /// Takes what was fetched, up to a bound. Returns whether that is all that was.
+    fn read(&mut self) -> bool {
+        let Some(clients) = &self.clients else { return false };
         let mut wait = POLL;
         while self.read_bytes < HAND_OVER_BYTES && self.hand_over_at.is_none_or(|at| Instant::now() < at) {
+            let told = clients.reader.context().told.load(Ordering::Relaxed);
             match clients.reader.poll(wait) {
-                None => break,
+                // A poll that had statistics to tell, which overtake records, ends without one.
+                None if clients.reader.context().told.load(Ordering::Relaxed) > told => {}
+                None => return true,
                 Some(Ok(message)) => {
                     let Ok(shard) = u32::try_from(message.partition()).map(ShardNumber) else { continue };
-                    let Some(Wanted { stage: Stage::Reading { next, .. }, .. }) = self.shards.get_mut(&shard) else {
+                    let Some(Wanted { stage: Stage::Reading { next, .. }, at_an_end, .. }) =
+                        self.shards.get_mut(&shard)
+                    else {
                         continue;
                     };
                     *next = Offset(message.offset()).next();
+                    *at_an_end = false;
                     let key = message.key().unwrap_or_default().to_vec();
                     let value = message.payload().map(<[u8]>::to_vec);
                     self.read_bytes += key.len() + value.as_ref().map_or(0, Vec::len) + CHANGE_OVERHEAD_BYTES;
                     self.read.entry(shard).or_default().push((key, value));
                     self.hand_over_at.get_or_insert_with(|| Instant::now() + HAND_OVER_AFTER);
                 }
-                // Everything below the high watermark was decided before reading began, so the end lies behind it.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    ended.extend(u32::try_from(partition).ok().map(ShardNumber));
+                    let shard = u32::try_from(partition).map(ShardNumber);
+                    if let Some(wanted) = shard.ok().and_then(|shard| self.shards.get_mut(&shard)) {
+                        wanted.at_an_end = true;
+                    }
                 }
                 Some(Err(error)) => {
                     self.outage.report(&error, "the changelog cannot be read");
@@ -360,7 +432,21 @@ impl Reader {
             }
             wait = Duration::ZERO;
         }
-        ended
+        false
+    }
+
+    /// The shards that are read to the end, when all that was fetched has been taken: an end was the last thing that came,
+    /// and by librdkafka's word it lies at or behind the watermark.
+    fn ended(&self) -> Vec<ShardNumber> {
+        let Some(clients) = &self.clients else { return Vec::new() };
+        let is_over = |shard: &ShardNumber, wanted: &Wanted| {
+            let Stage::Reading { high, .. } = wanted.stage else { return false };
+            let end = i32::try_from(shard.0).ok().and_then(|partition| clients.reader.context().end(partition));
+            wanted.at_an_end && end.is_some_and(|end| end >= high)
+        };
+        let over = self.shards.iter().filter(|(shard, wanted)| is_over(shard, wanted));
+        // A followed one is said to be over once, until there is more of it.
+        over.map(|(shard, _)| *shard).collect()
     }
 
     /// Everything that was read, and what has come to its end with it.
@@ -368,16 +454,16 @@ impl Reader {
         (self.read_bytes, self.hand_over_at) = (0, None);
         let mut read = std::mem::take(&mut self.read);
         let mut pieces = Vec::with_capacity(read.len());
-        let now = Instant::now();
         for (shard, wanted) in &mut self.shards {
             let Stage::Reading { next, high } = wanted.stage else { continue };
-            let is_at_end = ended.contains(shard);
+            // A changelog that always has more has no end; what is true is known of where it was last looked at.
+            let is_at_end = ended.contains(shard) || (wanted.goes_on && next >= high);
             let changes = read.remove(shard).unwrap_or_default();
             if !changes.is_empty() || (is_at_end && wanted.goes_on) {
                 let to_high = u64::try_from(high.0.saturating_sub(next.0)).unwrap_or(0);
                 let remaining = if is_at_end { 0 } else { to_high.max(1) };
                 pieces.push((wanted.ticket, Piece { shard: *shard, changes, next_offset: next, remaining }));
-                wanted.at_end_since = Some(now).filter(|_| is_at_end);
+                wanted.at_an_end &= !wanted.goes_on;
             }
         }
         let mut answers = Vec::new();

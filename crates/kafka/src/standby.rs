@@ -14,7 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::outage::{Outage, Outsider};
+use crate::outage::Outsider;
 use crate::settings::Settings;
 
 /// How often the group is looked at.
@@ -26,11 +26,14 @@ const ASK: Duration = Duration::from_secs(2);
 /// Looks at the group from time to time.
 pub(crate) struct Standbys {
     /// What this instance owns: by that it knows itself among the members.
-    owned: Option<Sender<BTreeSet<ShardNumber>>>,
+    owned: Option<Sender<Owned>>,
     wanted: Receiver<Vec<ShardNumber>>,
     last: Option<Vec<ShardNumber>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// What an instance owns; none if it is no member.
+type Owned = Option<BTreeSet<ShardNumber>>;
 
 /// A member of the group, as the group describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +45,13 @@ struct Described {
 impl Standbys {
     /// Keeps `replicas` warm copies of each shard, over the whole group.
     pub fn start(settings: &Settings, replicas: usize) -> std::io::Result<Self> {
-        let (owned, told) = channel::<BTreeSet<ShardNumber>>();
+        let (owned, told) = channel::<Owned>();
         let (given, wanted) = channel();
         let (config, group, topic) = (settings.admin(), settings.group_id.clone(), settings.topics.graph.clone());
         let thread = std::thread::Builder::new().name("quell-standbys".to_owned());
         let thread = thread.spawn(move || {
-            let outage = Outage::default();
             let mut client: Option<BaseConsumer<Outsider>> = None;
-            let mut owned = BTreeSet::new();
+            let mut owned = None;
             loop {
                 match told.recv_timeout(LOOK_EVERY) {
                     Ok(now) => {
@@ -59,6 +61,7 @@ impl Standbys {
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
+                let Some(owned) = &owned else { continue };
                 let looked = match &client {
                     Some(client) => look(client, &group, &topic),
                     None => config.create_with_context(Outsider::default()).and_then(|made| {
@@ -70,18 +73,21 @@ impl Standbys {
                     // In the middle of a rebalance, what was wanted stays so.
                     Ok(None) => {}
                     Ok(Some((members, shards))) => {
-                        outage.back();
-                        drop(given.send(choose(&members, shards, &owned, replicas)));
+                        if let Some(chosen) = choose(&members, shards, owned, replicas) {
+                            drop(given.send(chosen));
+                        }
                     }
-                    Err(error) => outage.report(&error, "the group's members are not known"),
+                    // One broker that is away is enough, and nothing to worry about: the copies stay where they are.
+                    Err(error) => tracing::debug!(%error, "the group's members are not known"),
                 }
             }
         })?;
         Ok(Self { owned: Some(owned), wanted, last: None, thread: Some(thread) })
     }
 
-    /// What this instance owns from now on.
-    pub fn owns(&self, shards: BTreeSet<ShardNumber>) {
+    /// What this instance owns from now on; none if it is no member. What is to be kept warm is said anew.
+    pub fn owns(&mut self, shards: Owned) {
+        self.last = None;
         if let Some(owned) = &self.owned {
             // The thread ends only after this handle.
             drop(owned.send(shards));
@@ -156,13 +162,17 @@ fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
 }
 
 /// The shards that the member that owns `owned` stands by for. Each shard has its own order of members (rendezvous
-/// hashing), so that every instance finds the same ones, and few copies move when instances come or go.
+/// hashing), so that every instance finds the same ones, and few copies move when instances come or go. None if no member
+/// owns just these: what the group says is older, or newer, than what it has told us.
 fn choose(
     members: &[Described],
     shards: ShardCount,
     owned: &BTreeSet<ShardNumber>,
     replicas: usize,
-) -> Vec<ShardNumber> {
+) -> Option<Vec<ShardNumber>> {
+    if !members.iter().any(|member| member.shards == *owned) {
+        return None;
+    }
     let is_wanted = |shard: &ShardNumber| {
         // Without shards of its own an instance does not know itself among others of the kind, and has room for all.
         if owned.is_empty() {
@@ -173,7 +183,7 @@ fn choose(
         others.sort_by_key(|member| xxh3_64_with_seed(member.id.as_bytes(), u64::from(shard.0)));
         others.iter().take(replicas).any(|member| member.shards == *owned)
     };
-    shards.shards().filter(|shard| !owned.contains(shard)).filter(is_wanted).collect()
+    Some(shards.shards().filter(|shard| !owned.contains(shard)).filter(is_wanted).collect())
 }
 
 #[cfg(test)]
@@ -197,7 +207,7 @@ mod tests {
         for replicas in 0..4 {
             let mut copies = [0; 8];
             for member in &group {
-                for shard in choose(&group, shards, &member.shards, replicas) {
+                for shard in choose(&group, shards, &member.shards, replicas).unwrap() {
                     assert!(!member.shards.contains(&shard));
                     *copies.get_mut(shard.0 as usize).unwrap() += 1;
                 }
@@ -210,7 +220,13 @@ mod tests {
     fn an_instance_without_shards_stands_by_for_all() {
         let group = members(&[&[0, 1], &[]]);
         let chosen = choose(&group, ShardCount::new(2).unwrap(), &BTreeSet::new(), 1);
-        assert_eq!(chosen, [ShardNumber(0), ShardNumber(1)]);
+        assert_eq!(chosen, Some(vec![ShardNumber(0), ShardNumber(1)]));
+    }
+
+    #[test]
+    fn a_group_that_does_not_know_what_we_own_says_nothing_of_copies() {
+        let group = members(&[&[0, 1], &[2, 3]]);
+        assert_eq!(choose(&group, ShardCount::new(4).unwrap(), &BTreeSet::from([ShardNumber(0)]), 1), None);
     }
 
     #[test]

@@ -245,6 +245,10 @@ impl Member {
                     .take(CHANGES_MAX)
                     .map(|(offset, entry)| (offset, (entry.key.clone().unwrap_or_default(), entry.value.clone())))
                     .collect();
+                // Without news there is hardly ever anything to say.
+                if changes.is_empty() && cluster.chance.u32(0..10) > 0 {
+                    return None;
+                }
                 let is_at_end = changes.len() < CHANGES_MAX;
                 let next_offset = changes.last().map_or(next, |(last, _)| last.next());
                 *restore = Restore::Following { next: next_offset };
@@ -419,6 +423,8 @@ impl Log for Member {
     }
 
     fn restore(&mut self, shard: ShardNumber, next_offset: Offset) {
+        let has_copy = matches!(self.restores.get(&shard), Some(Restore::Following { next }) if *next > Offset::START);
+        self.cluster.borrow_mut().warm_take_overs += u64::from(has_copy);
         self.restores.insert(shard, Restore::Unknown { from: next_offset });
     }
 

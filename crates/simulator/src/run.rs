@@ -60,6 +60,8 @@ pub struct Covered {
     pub left: u64,
     /// Transactions that the coordinator aborted.
     pub timed_out: u64,
+    /// Shards that were taken over by an instance that had a copy.
+    pub warm_take_overs: u64,
 }
 
 impl AddAssign for Covered {
@@ -75,6 +77,7 @@ impl AddAssign for Covered {
         self.joined += other.joined;
         self.left += other.left;
         self.timed_out += other.timed_out;
+        self.warm_take_overs += other.warm_take_overs;
     }
 }
 
@@ -130,6 +133,7 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Result<Covered, Violation> {
     run.judge()?;
     run.repeat()?;
     run.covered.suppressions = run.watch.suppressions;
+    run.covered.warm_take_overs = run.cluster.borrow().warm_take_overs;
     run.covered.relaxations = run.watch.relaxations;
     Ok(run.covered)
 }

@@ -28,6 +28,13 @@ impl File {
         let file = Self { path, shard, progress };
         // A file has each key once, in order; the sort is stable, so the last of a key is the latest.
         changes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // A crash may have left one that is a part of the shard already, under another name.
+        match std::fs::remove_file(&file.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Failed(format!("{}: {error}", file.path.display())));
+            }
+            _ => {}
+        }
         let fill = || {
             let mut writer = SstFileWriter::create(settings);
             writer.open(&file.path)?;

@@ -17,8 +17,9 @@ use crate::marker::Progress;
 use crate::settings::Settings;
 use crate::{DiskShard, OpenError, Options, bulk, marker};
 
-/// Pieces of a changelog with fewer changes than this go through memtables: a small file costs more than it saves.
-const OWN_FILE_CHANGES_MIN: usize = 2_000;
+/// Pieces of a changelog with fewer changes than this go through memtables: a small file costs more than it saves, and
+/// what is in the memtable of its shard has to be flushed before it.
+const OWN_FILE_CHANGES_MIN: usize = 10_000;
 
 /// What a row takes in a batch beyond its key and its value: a tag, the column family, two lengths.
 const BATCH_OVERHEAD_BYTES: usize = 12;

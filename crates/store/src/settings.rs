@@ -28,9 +28,9 @@ const MEMTABLES_MAX: i32 = 2;
 /// Memtables take memory in blocks. Small ones, so that those of many shards do not fill the memory while empty.
 const MEMTABLE_BLOCK_BYTES: usize = 64 << 10;
 
-/// Memtables have filters of this part of what they may grow to: over ten bits for each row of a hundred bytes, if eight
-/// shards share the memory.
-const MEMTABLE_FILTER_PART: f64 = 0.005;
+/// Memtables have filters of this part of what they may grow to: some eight bits for each row of a hundred bytes, if eight
+/// shards share the memory. An empty memtable has one, too, so hundreds of shards must not fill the memory with them.
+const MEMTABLE_FILTER_PART: f64 = 0.001;
 
 /// A miss (an identifier seen for the first time) then reads a data block one time in a hundred.
 const FILTER_BITS_PER_KEY: f64 = 10.0;

@@ -143,7 +143,7 @@ pub const GRAPH_MESSAGES: Definition = metric(
 
 /// What was read back.
 pub const RESTORE_RECORDS: Definition =
-    metric("quell_restore_records_total", "Changelog records read to restore shards.", &[]);
+    metric("quell_restore_records_total", "Changelog records read to restore shards and to keep warm copies.", &[]);
 
 /// What the group did.
 pub const REBALANCES: Definition = metric(
@@ -170,14 +170,14 @@ pub const SHARDS_RESTORING: Definition =
 /// Where each shard stands.
 pub const SHARD_STATE: Definition = metric(
     "quell_shard_state",
-    "Where a shard stands at this instance: 1 a warm copy, 2 owned and being restored, 3 owned and active.",
+    "Where a shard stands at this instance: 1 a copy is kept, 2 owned and being restored, 3 owned and active.",
     &["shard"],
 );
 
 /// How much is still to be read back.
 pub const RESTORE_REMAINING: Definition = metric(
     "quell_restore_remaining_records",
-    "Changelog records still to be read until every owned shard is restored.",
+    "Changelog offsets still to be passed until every owned shard is restored.",
     &[],
 );
 
@@ -203,7 +203,8 @@ pub const UNACKNOWLEDGED: Definition = metric(
 );
 
 /// How much disk is used.
-pub const STORE_BYTES: Definition = metric("quell_store_bytes", "Bytes on disk of the owned shards.", &[]);
+pub const STORE_BYTES: Definition =
+    metric("quell_store_bytes", "Bytes on disk of all shards that are there: owned, copied, or owned once.", &[]);
 
 /// Whether a schema is missing.
 pub const REGISTRY_STALLED: Definition = metric(

@@ -359,19 +359,19 @@ mod tests {
         quell_relaxations_total counter {cause}
             Relaxations published: a right that was opted out no longer is, by cause.
         quell_restore_records_total counter {}
-            Changelog records read to restore shards.
+            Changelog records read to restore shards and to keep warm copies.
         quell_restore_remaining_records gauge {}
-            Changelog records still to be read until every owned shard is restored.
+            Changelog offsets still to be passed until every owned shard is restored.
         quell_restore_seconds_left gauge {}
             About how long until every owned shard is restored, by the pace so far; 0 when nothing is.
         quell_shard_state gauge {shard}
-            Where a shard stands at this instance: 1 a warm copy, 2 owned and being restored, 3 owned and active.
+            Where a shard stands at this instance: 1 a copy is kept, 2 owned and being restored, 3 owned and active.
         quell_shards_owned gauge {}
             Shards that the group has given to this instance.
         quell_shards_restoring gauge {}
             Owned shards that are still being restored from the changelog.
         quell_store_bytes gauge {}
-            Bytes on disk of the owned shards.
+            Bytes on disk of all shards that are there: owned, copied, or owned once.
         quell_store_damages_total counter {}
             Times that the store was found damaged and restored from the changelog.
         quell_suppressions_total counter {downstream}

@@ -104,7 +104,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         }
         let number = EpochNumber(self.last_epoch.0 + 1);
         self.last_epoch = number;
-        // An epoch without outputs or offsets changed nothing: a relaxation was due and is no longer.
+        // An epoch without outputs, offsets or changes did nothing: a relaxation was due and is no longer.
         Ok((!draft.is_empty()).then(|| draft.finish(number)))
     }
 

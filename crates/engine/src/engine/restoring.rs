@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quell_domain::ShardNumber;
+use quell_domain::{Millis, ShardNumber};
 use quell_graph::{OpenError, Shard};
 
 use super::{Engine, EngineError};
@@ -18,7 +18,8 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.standbys.remove(&shard);
         let Opened { rows, next_offset, true_at } = self.open(shard)?;
         let began_at = self.now();
-        self.shards.restore(shard, Restoring { rows, next_offset, true_at, began_at, read: 0, remaining: None });
+        let restoring = Restoring { rows, from: next_offset, next_offset, true_at, began_at, read: 0, remaining: None };
+        self.shards.restore(shard, restoring);
         self.log.restore(shard, next_offset);
         Ok(())
     }
@@ -27,9 +28,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     fn open(&mut self, shard: ShardNumber) -> Result<Opened<S::Shard>, EngineError> {
         let now = self.now();
         let mut opened = self.store.open_shard(shard)?;
-        // T5: half of the time for which the changelog keeps deletions, since clocks differ and a restore takes time.
-        let is_stale = opened.true_at + self.settings.deletions_kept / 2 < now;
-        if opened.next_offset != Offset::START && is_stale {
+        if opened.next_offset != Offset::START && self.is_stale(opened.true_at) {
             self.observer.shard_stale(shard);
             drop(opened);
             self.store.wipe_shard(shard)?;
@@ -37,6 +36,11 @@ impl<L: Log, S: Store> Engine<L, S> {
         }
         let true_at = if opened.next_offset == Offset::START { now } else { opened.true_at };
         Ok(Opened { true_at, ..opened })
+    }
+
+    /// T5: half of the time for which the changelog keeps deletions, since clocks differ and a restore takes time.
+    fn is_stale(&self, true_at: Millis) -> bool {
+        true_at + self.settings.deletions_kept / 2 < self.now()
     }
 
     /// The changelog does not reach back to what is stored.
@@ -50,20 +54,25 @@ impl<L: Log, S: Store> Engine<L, S> {
     pub(super) fn restore(&mut self, pieces: Vec<Piece>) -> Result<(), EngineError> {
         let now = self.now();
         let mut writes = Vec::with_capacity(pieces.len());
-        let mut records = 0;
+        let (mut records, mut stale) = (0, Vec::new());
         for Piece { shard, changes, next_offset, remaining } in pieces {
             let read = changes.len() as u64;
             let true_at = if let Some(restoring) = self.shards.restoring(shard) {
                 restoring.read += read;
                 restoring.next_offset = next_offset;
                 restoring.remaining = Some(remaining);
-                self.observer.shard_restoring(shard, restoring.read, remaining, restoring.time_left(now));
+                let (passed, time_left) = (restoring.passed(), restoring.time_left(now));
+                self.observer.shard_restoring(shard, passed, remaining, time_left);
                 restoring.true_at
-            } else if let Some(true_at) = self.standbys.get_mut(&shard) {
-                if remaining == 0 {
-                    *true_at = now;
+            } else if let Some(true_at) = self.standbys.get(&shard).copied() {
+                // Read too late, its end makes nothing true again: deletions may be missing in what was read.
+                if self.is_stale(true_at) {
+                    stale.push(shard);
+                    continue;
                 }
-                *true_at
+                let true_at = if remaining == 0 { now } else { true_at };
+                self.standbys.insert(shard, true_at);
+                true_at
             } else {
                 continue;
             };
@@ -72,6 +81,11 @@ impl<L: Log, S: Store> Engine<L, S> {
         }
         self.store.restore(writes)?;
         self.observer.changelog_read(records);
+        for shard in stale {
+            self.observer.shard_stale(shard);
+            self.store.wipe_shard(shard)?;
+            self.begin_to_follow(shard)?;
+        }
         Ok(())
     }
 
@@ -128,6 +142,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         // The group's news may be older than what it has told us ourselves.
         let owned = self.shards.numbers();
         let wanted: Vec<ShardNumber> = wanted.into_iter().filter(|shard| !owned.contains(shard)).collect();
+        let kept: Vec<ShardNumber> = self.standbys.keys().copied().collect();
         let unwanted: Vec<ShardNumber> =
             self.standbys.keys().filter(|shard| !wanted.contains(shard)).copied().collect();
         for shard in unwanted {
@@ -139,7 +154,9 @@ impl<L: Log, S: Store> Engine<L, S> {
                 self.begin_to_follow(*shard)?;
             }
         }
-        self.observer.standing_by(&wanted);
+        if wanted != kept {
+            self.observer.standing_by(&wanted);
+        }
         Ok(())
     }
 
@@ -168,19 +185,18 @@ impl<L: Log, S: Store> Engine<L, S> {
 mod tests {
     use std::time::Duration;
 
-    use quell_domain::Millis;
-
     use super::*;
 
     #[test]
     fn the_time_left_follows_from_the_pace_so_far() {
-        let left = |read, remaining, millis: i64| {
+        let left = |passed: i64, remaining, millis: i64| {
             let restoring = Restoring {
                 rows: (),
-                next_offset: Offset::START,
+                from: Offset(5),
+                next_offset: Offset(5 + passed),
                 true_at: Millis(0),
                 began_at: Millis(1_000),
-                read,
+                read: 1,
                 remaining,
             };
             restoring.time_left(Millis(1_000 + millis))

@@ -58,6 +58,8 @@ pub struct Cluster {
     pub partitions: BTreeMap<Place, Partition>,
     pub transactions: Transactions,
     pub group: Group,
+    /// How often a shard was taken over by an instance that had a copy of it.
+    pub warm_take_overs: u64,
 }
 
 impl Cluster {
@@ -74,6 +76,7 @@ impl Cluster {
             partitions: all.map(|partition| (Place::Input(partition), Partition::default())).collect(),
             transactions: Transactions::default(),
             group,
+            warm_take_overs: 0,
         }
     }
 

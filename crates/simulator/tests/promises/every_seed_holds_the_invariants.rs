@@ -22,7 +22,14 @@ fn every_seed_holds_the_invariants() {
     }
     println!("{covered:#?}");
     // An idle simulation holds every invariant, too.
-    let each = [covered.crashes, covered.wiped_disks, covered.expelled, covered.left, covered.timed_out];
+    let each = [
+        covered.crashes,
+        covered.wiped_disks,
+        covered.expelled,
+        covered.left,
+        covered.timed_out,
+        covered.warm_take_overs,
+    ];
     assert!(runs < 1_000 || each.into_iter().all(|count| count > 0), "not everything happened");
     assert!(runs < 1_000 || covered.relaxations > 0, "nothing was relaxed");
 }

@@ -38,7 +38,7 @@ fn what_is_restored_in_bulk_reads_as_if_written_change_by_change() {
     let (mut written, written_rows) = open_one(one.path());
     let (mut restored, restored_rows) = open_one(other.path());
     let mut next_offset = 0;
-    for (round, length) in (0_u32..).zip([5_000_u32, 100, 9_000, 3]) {
+    for (round, length) in (0_u32..).zip([15_000_u32, 100, 29_000, 3]) {
         next_offset += i64::from(length);
         let change = |number: u32| {
             let number = number.wrapping_mul(2_654_435_761).wrapping_add(round);
@@ -47,7 +47,13 @@ fn what_is_restored_in_bulk_reads_as_if_written_change_by_change() {
         };
         let piece: Vec<Change> = (0..length).map(change).collect();
         write(&mut written, next_offset, piece.clone());
+        // As a crash may leave it: a file that became a part of the shard, under its old name as well.
+        let files = std::fs::read_dir(other.path().join("rows")).unwrap().map(|entry| entry.unwrap().path());
+        if let Some(live) = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "sst")) {
+            std::fs::hard_link(live, other.path().join("restoring-0.sst")).unwrap();
+        }
         restored.restore(vec![changes(0, next_offset, piece)]).unwrap();
+        drop(std::fs::remove_file(other.path().join("restoring-0.sst")));
         assert!(rows(&written_rows) == rows(&restored_rows), "after {next_offset} changes");
     }
     drop(restored_rows);
@@ -55,8 +61,6 @@ fn what_is_restored_in_bulk_reads_as_if_written_change_by_change() {
     let (mut again, again_rows) = open_one(other.path());
     assert!(rows(&written_rows) == rows(&again_rows), "after it was opened again");
     assert_eq!(again.open_shard(ShardNumber(0)).unwrap().next_offset, Offset(next_offset));
-    let left: Vec<_> = std::fs::read_dir(other.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().contains("restoring")), "{left:?}");
 }
 
 #[test]

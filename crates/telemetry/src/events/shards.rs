@@ -26,9 +26,9 @@ impl Event for ChangelogRead {
 pub struct RestoreProgressed {
     /// Which shard.
     pub shard: ShardNumber,
-    /// Records read so far.
-    pub read: u64,
-    /// About how many are still to come.
+    /// Offsets passed so far.
+    pub passed: u64,
+    /// How many are still to come.
     pub remaining: u64,
     /// How long that takes, if it can be told.
     pub time_left: Option<Duration>,
@@ -37,8 +37,8 @@ pub struct RestoreProgressed {
 impl RestoreProgressed {
     /// How much of the changelog has been read, in whole percents.
     fn percent(&self) -> u64 {
-        let all = self.read.saturating_add(self.remaining);
-        self.read.saturating_mul(100).checked_div(all).unwrap_or(100)
+        let all = self.passed.saturating_add(self.remaining);
+        self.passed.saturating_mul(100).checked_div(all).unwrap_or(100)
     }
 }
 
@@ -47,7 +47,7 @@ impl Event for RestoreProgressed {
         tracing::info!(
             target: "quell::shards",
             shard = self.shard.0,
-            read = self.read,
+            passed = self.passed,
             remaining = self.remaining,
             percent = self.percent(),
             seconds_left = self.time_left.map(|left| left.as_secs()),
@@ -140,8 +140,9 @@ mod tests {
 
     #[test]
     fn an_empty_changelog_is_restored_whole() {
-        let percent =
-            |read, remaining| RestoreProgressed { shard: ShardNumber(3), read, remaining, time_left: None }.percent();
+        let percent = |passed, remaining| {
+            RestoreProgressed { shard: ShardNumber(3), passed, remaining, time_left: None }.percent()
+        };
         assert_eq!([percent(0, 0), percent(0, 9), percent(1, 2), percent(7, 0)], [100, 0, 33, 100]);
     }
 }
