@@ -329,10 +329,24 @@ impl Reader {
                 Ok(answer) => said.extend(answer),
                 Err(error) => {
                     self.outage.report(&error, "the changelog's offsets are not known");
+                    self.learn_the_topic_anew();
                     self.ask_again_at = Instant::now() + ASK_AGAIN * 10;
                     return;
                 }
             }
+        }
+    }
+
+    /// What a broker that had just started said of the topic, that it has no partitions, a client believes until it asks
+    /// again: by itself after `topic.metadata.refresh.interval.ms`.
+    fn learn_the_topic_anew(&self) {
+        let Some(clients) = &self.clients else { return };
+        let answers = [
+            clients.reader.fetch_metadata(Some(&self.topic), ASK),
+            clients.watermarks.fetch_metadata(Some(&self.topic), ASK),
+        ];
+        for error in answers.into_iter().filter_map(Result::err) {
+            self.outage.report(&error, "the changelog's topic is not known");
         }
     }
 

@@ -202,6 +202,8 @@ impl Settings {
             ("queued.min.messages", "100000"),
             ("fetch.queue.backoff.ms", "2"),
             ("fetch.wait.max.ms", "50"),
+            // What a broker that had just started said of a topic is believed for no longer.
+            ("topic.metadata.refresh.interval.ms", "10000"),
             ("reconnect.backoff.max.ms", "2000"),
         ];
         let ours = [
