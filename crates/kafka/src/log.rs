@@ -19,7 +19,7 @@ use crate::outage::needs_an_operator;
 use crate::positions::Positions;
 use crate::restore::Restorer;
 use crate::settings::{INPUTS, Settings};
-use crate::standby::Standbys;
+use crate::standby::{News, Standbys};
 
 /// How long the broker is waited for when it is asked about topics, before the engine goes on with other things.
 const ASK: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ pub struct KafkaLog {
     consumer: Arc<BaseConsumer<Member>>,
     committer: Committer,
     restorer: Restorer,
-    standbys: Option<Standbys>,
+    standbys: Standbys,
     /// The last event was of a restore.
     has_restored: bool,
     committing: Option<(EpochNumber, Vec<(InputPartition, Offset)>)>,
@@ -88,9 +88,10 @@ pub struct KafkaLog {
     expelled_at: VecDeque<Instant>,
 }
 
-/// A static member was replaced by one of the same name, and its client is of no use any more.
+/// This member has to give way to a new one: the group has left a shard to nobody, and shares out anew when somebody
+/// joins; or a static member was replaced by one of the same name, and its client is of no use any more.
 ///
-/// That need not be another process: when the answer to a static member's request to join is lost on its way, the member
+/// The latter need not be another process: when the answer to a static member's request to join is lost on its way, the member
 /// asks again, and fences itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expelled {
@@ -152,10 +153,7 @@ impl KafkaLog {
         let (consumer, positions) = become_member(&settings)?;
         Ok(Self {
             restorer: Restorer::start(&settings).map_err(|error| failed(&error))?,
-            standbys: match settings.standby_replicas {
-                0 => None,
-                replicas => Some(Standbys::start(&settings, replicas).map_err(|error| failed(&error))?),
-            },
+            standbys: Standbys::start(&settings, settings.standby_replicas).map_err(|error| failed(&error))?,
             has_restored: false,
             settings,
             consumer,
@@ -255,8 +253,13 @@ impl KafkaLog {
         }
         self.position();
         self.renew_offsets();
-        if let Some(shards) = self.standbys.as_mut().and_then(Standbys::poll) {
-            return Some(LogEvent::StandBy(shards));
+        match self.standbys.poll() {
+            Some(News::StandBy(shards)) => return Some(LogEvent::StandBy(shards)),
+            Some(News::Orphaned(shard)) if self.expelled.is_none() => {
+                tracing::warn!(shard = shard.0, "the group has given a shard to nobody; joining it again");
+                self.expelled = Some(Expelled::Unsaid);
+            }
+            Some(News::Orphaned(_)) | None => {}
         }
         // In turns with records, and with what the group says while these are polled: however much there is to restore,
         // shards that are active go on.
@@ -317,9 +320,7 @@ impl KafkaLog {
     /// Who has lost everything may have lost its membership with it, and has better things to do than to keep copies.
     fn note_shards(&mut self, is_member: bool) {
         let owned = is_member.then(|| self.assigned.iter().filter_map(|partition| partition.shard()).collect());
-        if let Some(standbys) = &mut self.standbys {
-            standbys.owns(owned);
-        }
+        self.standbys.owns(owned);
     }
 
     fn offsets(&self, next_offsets: &[(InputPartition, Offset)]) -> TopicPartitionList {

@@ -1,4 +1,5 @@
-//! Which shards of others this instance keeps a warm copy of: asked of the group now and then, on a thread of its own.
+//! What the group says of its members, asked now and then on a thread of its own: which shards of others this instance
+//! keeps a warm copy of, and whether a shard has no owner.
 //!
 //! The group's leader shares out shards without regard to copies: librdkafka has no assignor for that, as Kafka Streams
 //! has (KIP-441). So a shard is sure to move to a warm copy only if every other instance has one; with fewer copies it
@@ -20,6 +21,10 @@ use crate::settings::Settings;
 /// How often the group is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
+/// A shard that has had no owner in so many looks, while the group was at rest, gets none by itself: when members die in
+/// the middle of a cooperative rebalance, librdkafka's assignor may leave out what it believes to be owned still.
+const ORPHANED_LOOKS: u32 = 7;
+
 /// How long the broker is waited for.
 const ASK: Duration = Duration::from_secs(2);
 
@@ -27,9 +32,18 @@ const ASK: Duration = Duration::from_secs(2);
 pub(crate) struct Standbys {
     /// What this instance owns: by that it knows itself among the members.
     owned: Option<Sender<Owned>>,
-    wanted: Receiver<Vec<ShardNumber>>,
+    news: Receiver<News>,
     last: Option<Vec<ShardNumber>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the group says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Of these shards a warm copy is to be kept.
+    StandBy(Vec<ShardNumber>),
+    /// This shard has no owner, and it is for this instance to have the group share them out anew.
+    Orphaned(ShardNumber),
 }
 
 /// What an instance owns; none if it is no member.
@@ -46,12 +60,13 @@ impl Standbys {
     /// Keeps `replicas` warm copies of each shard, over the whole group.
     pub fn start(settings: &Settings, replicas: usize) -> std::io::Result<Self> {
         let (owned, told) = channel::<Owned>();
-        let (given, wanted) = channel();
+        let (given, news) = channel();
         let (config, group, topic) = (settings.admin(), settings.group_id.clone(), settings.topics.graph.clone());
         let thread = std::thread::Builder::new().name("quell-standbys".to_owned());
         let thread = thread.spawn(move || {
             let mut client: Option<BaseConsumer<Outsider>> = None;
             let mut owned = None;
+            let mut orphaned = 0;
             loop {
                 match told.recv_timeout(LOOK_EVERY) {
                     Ok(now) => {
@@ -71,10 +86,16 @@ impl Standbys {
                 };
                 match looked {
                     // In the middle of a rebalance, what was wanted stays so.
-                    Ok(None) => {}
+                    Ok(None) => orphaned = 0,
                     Ok(Some((members, shards))) => {
+                        let orphan = orphan(&members, shards, owned);
+                        orphaned = if orphan.is_some() { orphaned + 1 } else { 0 };
+                        if let Some(orphan) = orphan.filter(|_| orphaned >= ORPHANED_LOOKS) {
+                            orphaned = 0;
+                            drop(given.send(News::Orphaned(orphan)));
+                        }
                         if let Some(chosen) = choose(&members, shards, owned, replicas) {
-                            drop(given.send(chosen));
+                            drop(given.send(News::StandBy(chosen)));
                         }
                     }
                     // One broker that is away is enough, and nothing to worry about: the copies stay where they are.
@@ -82,7 +103,7 @@ impl Standbys {
                 }
             }
         })?;
-        Ok(Self { owned: Some(owned), wanted, last: None, thread: Some(thread) })
+        Ok(Self { owned: Some(owned), news, last: None, thread: Some(thread) })
     }
 
     /// What this instance owns from now on; none if it is no member. What is to be kept warm is said anew.
@@ -94,12 +115,19 @@ impl Standbys {
         }
     }
 
-    /// What is to be kept warm, if that has changed.
-    pub fn poll(&mut self) -> Option<Vec<ShardNumber>> {
-        let latest = self.wanted.try_iter().last()?;
-        let is_news = self.last.as_ref() != Some(&latest);
-        self.last = Some(latest.clone());
-        is_news.then_some(latest)
+    /// The next thing that is new.
+    pub fn poll(&mut self) -> Option<News> {
+        loop {
+            let news = self.news.try_recv().ok()?;
+            match &news {
+                News::StandBy(wanted) if self.last.as_ref() == Some(wanted) => {}
+                News::StandBy(wanted) => {
+                    self.last = Some(wanted.clone());
+                    return Some(news);
+                }
+                News::Orphaned(_) => return Some(news),
+            }
+        }
     }
 }
 
@@ -161,6 +189,15 @@ fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     Some(taken)
 }
 
+/// A shard without an owner, if the member that owns `owned` is who has the fewest to lose by joining again.
+fn orphan(members: &[Described], shards: ShardCount, owned: &BTreeSet<ShardNumber>) -> Option<ShardNumber> {
+    let orphan = shards.shards().find(|shard| !members.iter().any(|member| member.shards.contains(shard)))?;
+    // Of a group of which nobody owns anything, we know nothing.
+    let is_known = members.iter().any(|member| !member.shards.is_empty());
+    let first = members.iter().min_by_key(|member| (member.shards.len(), &member.id))?;
+    (is_known && first.shards == *owned).then_some(orphan)
+}
+
 /// The shards that the member that owns `owned` stands by for. Each shard has its own order of members (rendezvous
 /// hashing), so that every instance finds the same ones, and few copies move when instances come or go. None if no member
 /// owns just these: what the group says is older, or newer, than what it has told us.
@@ -170,6 +207,9 @@ fn choose(
     owned: &BTreeSet<ShardNumber>,
     replicas: usize,
 ) -> Option<Vec<ShardNumber>> {
+    if replicas == 0 {
+        return Some(Vec::new());
+    }
     if !members.iter().any(|member| member.shards == *owned) {
         return None;
     }
@@ -227,6 +267,19 @@ mod tests {
     fn a_group_that_does_not_know_what_we_own_says_nothing_of_copies() {
         let group = members(&[&[0, 1], &[2, 3]]);
         assert_eq!(choose(&group, ShardCount::new(4).unwrap(), &BTreeSet::from([ShardNumber(0)]), 1), None);
+    }
+
+    #[test]
+    fn who_has_the_fewest_shards_calls_for_the_owner_of_one_that_has_none() {
+        let shards = ShardCount::new(4).unwrap();
+        let group = members(&[&[0, 1], &[], &[3]]);
+        let calls: Vec<Option<u32>> =
+            group.iter().map(|member| orphan(&group, shards, &member.shards).map(|shard| shard.0)).collect();
+        assert_eq!(calls, [None, Some(2), None]);
+        let whole = members(&[&[0, 1], &[2, 3]]);
+        assert!(whole.iter().all(|member| orphan(&whole, shards, &member.shards).is_none()));
+        let unknown = members(&[&[], &[]]);
+        assert!(unknown.iter().all(|member| orphan(&unknown, shards, &member.shards).is_none()));
     }
 
     #[test]
