@@ -44,6 +44,11 @@ impl Entry {
         let counted = node.own.iter().map(|own| own.right).collect();
         Self { node, changed_in: 0, moved: None, is_stored, counted, held_until }
     }
+
+    /// Notes that this epoch changes it. Whether it is the first time.
+    fn touch(&mut self, current: Sequence) -> bool {
+        std::mem::replace(&mut self.changed_in, current) != current
+    }
 }
 
 /// What is stored, and what the policy does not declare any more.
@@ -368,8 +373,7 @@ impl<R: Rows> Shard<R> {
         if let Some(cause) = effects.moved {
             entry.moved = Some((cause, Arc::clone(origin)));
         }
-        if effects.changed && entry.changed_in != current {
-            entry.changed_in = current;
+        if effects.changed && entry.touch(current) {
             self.touched.push(me.clone());
         }
         Ok(())
@@ -404,9 +408,8 @@ impl<R: Rows> Shard<R> {
     fn touch(&mut self, identifier: &Identifier) {
         let current = self.rows.current();
         if let Some(entry) = self.nodes.get_mut(identifier)
-            && entry.changed_in != current
+            && entry.touch(current)
         {
-            entry.changed_in = current;
             self.touched.push(identifier.clone());
         }
     }
