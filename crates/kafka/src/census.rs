@@ -29,7 +29,7 @@ const ORPHANED_LOOKS: u32 = 7;
 const ASK: Duration = Duration::from_secs(2);
 
 /// Looks at the group from time to time.
-pub(crate) struct Standbys {
+pub(crate) struct Census {
     /// What this instance owns: by that it knows itself among the members.
     owned: Option<Sender<Owned>>,
     news: Receiver<News>,
@@ -56,15 +56,16 @@ struct Described {
     shards: BTreeSet<ShardNumber>,
 }
 
-impl Standbys {
+impl Census {
     /// Keeps `replicas` warm copies of each shard, over the whole group.
     pub fn start(settings: &Settings, replicas: usize) -> std::io::Result<Self> {
         let (owned, told) = channel::<Owned>();
         let (given, news) = channel();
         let (config, group, topic) = (settings.admin(), settings.group_id.clone(), settings.topics.graph.clone());
-        let thread = std::thread::Builder::new().name("quell-standbys".to_owned());
+        let thread = std::thread::Builder::new().name("quell-census".to_owned());
         let thread = thread.spawn(move || {
             let mut client: Option<BaseConsumer<Outsider>> = None;
+            let mut shards = None;
             let mut owned = None;
             let mut orphaned = 0;
             loop {
@@ -78,10 +79,10 @@ impl Standbys {
                 }
                 let Some(owned) = &owned else { continue };
                 let looked = match &client {
-                    Some(client) => look(client, &group, &topic),
+                    Some(client) => look(client, &group, &topic, &mut shards),
                     None => config.create_with_context(Outsider::default()).and_then(|made| {
                         let made = client.insert(made);
-                        look(made, &group, &topic)
+                        look(made, &group, &topic, &mut shards)
                     }),
                 };
                 match looked {
@@ -131,7 +132,7 @@ impl Standbys {
     }
 }
 
-impl Drop for Standbys {
+impl Drop for Census {
     fn drop(&mut self) {
         self.owned = None;
         if let Some(thread) = self.thread.take() {
@@ -140,19 +141,22 @@ impl Drop for Standbys {
     }
 }
 
-/// The members of a group that is at rest, and how many shards there are.
+/// The members of a group that is at rest, and how many shards there are: asked once, since it stays so.
 fn look(
     client: &BaseConsumer<Outsider>,
     group: &str,
     topic: &str,
+    shards: &mut Option<ShardCount>,
 ) -> KafkaResult<Option<(Vec<Described>, ShardCount)>> {
     let list = client.fetch_group_list(Some(group), ASK)?;
     let Some(described) = list.groups().iter().find(|known| known.name() == group && known.state() == "Stable") else {
         return Ok(None);
     };
-    let metadata = client.fetch_metadata(Some(topic), ASK)?;
-    let partitions = metadata.topics().iter().find(|known| known.name() == topic).map(|known| known.partitions().len());
-    let shards = partitions.and_then(|count| u32::try_from(count).ok()).and_then(ShardCount::new);
+    if shards.is_none() {
+        let metadata = client.fetch_metadata(Some(topic), ASK)?;
+        let partitions = metadata.topics().iter().find(|known| known.name() == topic);
+        *shards = partitions.and_then(|known| ShardCount::new(u32::try_from(known.partitions().len()).ok()?));
+    }
     let members = described.members().iter().map(|member| Described {
         id: member.id().to_owned(),
         shards: member.assignment().and_then(|bytes| assigned(bytes, topic)).unwrap_or_default(),

@@ -4,12 +4,13 @@
 //! engine thread: KafkaLog::poll ──┬── group.rs      consumer, what the group wants
 //!                                 ├── positions.rs  a thread of its own that asks for committed offsets
 //!                                 ├── restore.rs    a thread of its own that reads changelogs
-//!                                 ├── standby.rs    a thread of its own that asks who owns what, for warm copies
+//!                                 ├── census.rs     a thread of its own that asks who owns what
 //!                                 └── committer.rs  a thread of its own with the transactional producer (watch.rs)
 //! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs), all through ask.rs first
 //! ```
 
 mod ask;
+mod census;
 mod committer;
 mod group;
 mod log;
@@ -19,7 +20,6 @@ mod publisher;
 mod reader;
 mod restore;
 mod settings;
-mod standby;
 mod topics;
 mod watch;
 

@@ -13,13 +13,13 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, TopicPartitionList};
 
+use crate::census::{Census, News};
 use crate::committer::{Committer, Job};
 use crate::group::{Member, Rebalance};
 use crate::outage::needs_an_operator;
 use crate::positions::Positions;
 use crate::restore::Restorer;
 use crate::settings::{INPUTS, Settings};
-use crate::standby::{News, Standbys};
 
 /// How long the broker is waited for when it is asked about topics, before the engine goes on with other things.
 const ASK: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ pub struct KafkaLog {
     consumer: Arc<BaseConsumer<Member>>,
     committer: Committer,
     restorer: Restorer,
-    standbys: Standbys,
+    census: Census,
     /// The last event was of a restore.
     has_restored: bool,
     committing: Option<(EpochNumber, Vec<(InputPartition, Offset)>)>,
@@ -153,7 +153,7 @@ impl KafkaLog {
         let (consumer, positions) = become_member(&settings)?;
         Ok(Self {
             restorer: Restorer::start(&settings).map_err(|error| failed(&error))?,
-            standbys: Standbys::start(&settings, settings.standby_replicas).map_err(|error| failed(&error))?,
+            census: Census::start(&settings, settings.standby_replicas).map_err(|error| failed(&error))?,
             has_restored: false,
             settings,
             consumer,
@@ -253,7 +253,7 @@ impl KafkaLog {
         }
         self.position();
         self.renew_offsets();
-        match self.standbys.poll() {
+        match self.census.poll() {
             Some(News::StandBy(shards)) => return Some(LogEvent::StandBy(shards)),
             Some(News::Orphaned(shard)) if self.expelled.is_none() => {
                 tracing::warn!(shard = shard.0, "the group has given a shard to nobody; joining it again");
@@ -320,7 +320,7 @@ impl KafkaLog {
     /// Who has lost everything may have lost its membership with it, and has better things to do than to keep copies.
     fn note_shards(&mut self, is_member: bool) {
         let owned = is_member.then(|| self.assigned.iter().filter_map(|partition| partition.shard()).collect());
-        self.standbys.owns(owned);
+        self.census.owns(owned);
     }
 
     fn offsets(&self, next_offsets: &[(InputPartition, Offset)]) -> TopicPartitionList {

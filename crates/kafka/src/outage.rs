@@ -48,18 +48,13 @@ pub(crate) struct Outsider(Outage);
 
 impl ClientContext for Outsider {
     fn error(&self, error: KafkaError, reason: &str) {
-        if !is_an_end(&error) {
+        if !matches!(error, KafkaError::PartitionEOF(_) | KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
             self.0.report(&error, reason);
         }
     }
 }
 
 impl ConsumerContext for Outsider {}
-
-/// Whether it is no error at all: a partition came to its end.
-pub(crate) fn is_an_end(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::PartitionEOF(_) | KafkaError::Global(RDKafkaErrorCode::PartitionEOF))
-}
 
 /// Whether an error is an operator's matter: it does not pass by itself.
 #[must_use]

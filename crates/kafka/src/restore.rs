@@ -24,7 +24,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
 
-use crate::outage::{Outage, Outsider, is_an_end};
+use crate::outage::{Outage, Outsider};
 use crate::settings::Settings;
 
 /// How long the broker is waited for when it is asked for offsets.
@@ -75,7 +75,7 @@ struct Ends {
     offsets: Mutex<BTreeMap<i32, Offset>>,
     /// How often they were told.
     told: AtomicU64,
-    outage: Outage,
+    outsider: Outsider,
 }
 
 impl Ends {
@@ -98,9 +98,7 @@ impl ClientContext for Ends {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if !is_an_end(&error) {
-            self.outage.report(&error, reason);
-        }
+        self.outsider.error(error, reason);
     }
 }
 
@@ -459,7 +457,6 @@ impl Reader {
             wanted.at_an_end && end.is_some_and(|end| end >= high)
         };
         let over = self.shards.iter().filter(|(shard, wanted)| is_over(shard, wanted));
-        // A followed one is said to be over once, until there is more of it.
         over.map(|(shard, _)| *shard).collect()
     }
 
@@ -477,6 +474,7 @@ impl Reader {
                 let to_high = u64::try_from(high.0.saturating_sub(next.0)).unwrap_or(0);
                 let remaining = if is_at_end { 0 } else { to_high.max(1) };
                 pieces.push((wanted.ticket, Piece { shard: *shard, changes, next_offset: next, remaining }));
+                // Of a followed one that is said once, until there is more of it.
                 wanted.at_an_end &= !wanted.goes_on;
             }
         }
