@@ -67,11 +67,8 @@ impl Epoch {
         let mut shard = Shard::new(SHARD, Arc::clone(&self.vocabulary), rows).unwrap();
         let (mut said, mut count) = (Vec::new(), 0);
         while !operations.is_empty() {
-            shard.prefetch(operations.iter().map(|addressed| &addressed.to)).unwrap();
             count += operations.len();
-            for addressed in &operations {
-                shard.apply(addressed, &mut said).unwrap();
-            }
+            shard.apply(operations.iter(), &mut said).unwrap();
             operations = std::mem::take(&mut said);
         }
         let pace = Pace { now: NOW, relax_after: Duration::from_secs(10), may_relax: true };
@@ -152,9 +149,9 @@ fn store(criterion: &mut Criterion) {
     keys.sort();
     let mut disk = Disk::new();
     let shard = disk.shard();
-    group.bench_function("rows missed", |bencher| bencher.iter(|| shard.get_many(&keys).unwrap()));
+    group.bench_function("rows missed", |bencher| bencher.iter(|| shard.get_many(&keys, &mut |_, _| Ok(())).unwrap()));
     disk.write(changes);
-    group.bench_function("rows read", |bencher| bencher.iter(|| shard.get_many(&keys).unwrap()));
+    group.bench_function("rows read", |bencher| bencher.iter(|| shard.get_many(&keys, &mut |_, _| Ok(())).unwrap()));
 }
 
 /// From records to rows in the store; what is missing to an epoch is its transaction.

@@ -27,6 +27,9 @@ pub struct Outcome {
     pub stale: u64,
 }
 
+/// What waits for one shard, in the pieces in which it was sent.
+type Inbox = Vec<Vec<Addressed>>;
+
 /// Applies operations, and what they set off, in the shards that are active here.
 ///
 /// # Errors
@@ -38,38 +41,51 @@ pub fn run<R: Rows + Send + Sync>(
     operations: Vec<Addressed>,
 ) -> Result<Outcome, ReadError> {
     let mut outcome = Outcome::default();
-    let mut waiting = operations;
-    while !waiting.is_empty() {
-        let spent = outcome.applied >= OPERATIONS_MAX as u64;
-        let mut inboxes: BTreeMap<ShardNumber, Vec<Addressed>> = BTreeMap::new();
-        // A quarter more than an even share: identifiers are spread by their hash.
-        let share = waiting.len() / shards.len().max(1);
-        let share = share + share / 4;
-        for operation in waiting {
-            let shard = operation.to.shard(count);
-            let boxes = if spent || !shards.contains_key(&shard) { &mut outcome.remote } else { &mut inboxes };
-            boxes.entry(shard).or_insert_with(|| Vec::with_capacity(share)).push(operation);
+    let mut sent = vec![sort_out(operations, count)];
+    while !sent.is_empty() {
+        let mut inboxes: BTreeMap<ShardNumber, Inbox> = BTreeMap::new();
+        for (shard, piece) in sent.into_iter().flat_map(|pieces| count.shards().zip(pieces)) {
+            if !piece.is_empty() {
+                inboxes.entry(shard).or_default().push(piece);
+            }
         }
-        let local: usize = inboxes.values().map(Vec::len).sum();
-        let mut work: Vec<_> = shards
-            .iter_mut()
-            .filter_map(|(number, shard)| inboxes.remove(number).map(|inbox| (&mut **shard, inbox)))
-            .collect();
+        let spent = outcome.applied >= OPERATIONS_MAX as u64;
+        let active = shards.iter_mut().filter(|_| !spent);
+        let work: Vec<_> =
+            active.filter_map(|(number, shard)| inboxes.remove(number).map(|inbox| (&mut **shard, inbox))).collect();
+        for (shard, inbox) in inboxes {
+            outcome.remote.entry(shard).or_default().extend(inbox.into_iter().flatten());
+        }
+        let local: usize = work.iter().flat_map(|(_, inbox)| inbox).map(Vec::len).sum();
+        let superstep = |(shard, inbox)| superstep(shard, inbox, count);
         let turns: Vec<Turn> = match threads {
-            Some(threads) if local >= PARALLEL_MIN => threads.install(|| {
-                work.par_iter_mut().map(|(shard, inbox)| superstep(shard, inbox)).collect::<Result<_, _>>()
-            })?,
-            _ => work.iter_mut().map(|(shard, inbox)| superstep(shard, inbox)).collect::<Result<_, _>>()?,
+            Some(threads) if local >= PARALLEL_MIN => {
+                threads.install(|| work.into_par_iter().map(superstep).collect::<Result<_, _>>())?
+            }
+            _ => work.into_iter().map(superstep).collect::<Result<_, _>>()?,
         };
         outcome.applied += local as u64;
-        waiting = Vec::new();
+        sent = Vec::with_capacity(turns.len());
         for turn in turns {
-            outcome.acknowledged += turn.acknowledged;
-            outcome.stale += turn.stale;
-            waiting.extend(turn.said);
+            outcome.acknowledged += turn.acknowledged.recorded;
+            outcome.stale += turn.acknowledged.stale;
+            sent.push(turn.sent);
         }
     }
     Ok(outcome)
+}
+
+/// Operations by the shards that they are for, which are as many.
+fn sort_out(operations: Vec<Addressed>, count: ShardCount) -> Inbox {
+    // A quarter more than an even share: identifiers are spread by their hash.
+    let share = operations.len() * 5 / 4 / count.shards().count();
+    let mut pieces: Inbox = count.shards().map(|_| Vec::with_capacity(share)).collect();
+    for operation in operations {
+        if let Some(piece) = pieces.get_mut(operation.to.shard(count).0 as usize) {
+            piece.push(operation);
+        }
+    }
+    pieces
 }
 
 /// Ends the epoch in every shard; `applied` is how much there was to do.
@@ -91,22 +107,15 @@ pub fn seal<R: Rows + Send + Sync>(
     }
 }
 
-#[derive(Default)]
 struct Turn {
-    said: Vec<Addressed>,
-    acknowledged: u64,
-    stale: u64,
+    /// By the shards that it is for.
+    sent: Inbox,
+    acknowledged: Acknowledged,
 }
 
-fn superstep<R: Rows>(shard: &mut Shard<R>, inbox: &[Addressed]) -> Result<Turn, ReadError> {
-    let mut turn = Turn::default();
-    shard.prefetch(inbox.iter().map(|addressed| &addressed.to))?;
-    for addressed in inbox {
-        match shard.apply(addressed, &mut turn.said)? {
-            Some(Acknowledged::Recorded) => turn.acknowledged += 1,
-            Some(Acknowledged::Stale) => turn.stale += 1,
-            None => {}
-        }
-    }
-    Ok(turn)
+/// What a shard does is thrown away where it was done: by the same thread, beside the others.
+fn superstep<R: Rows>(shard: &mut Shard<R>, inbox: Inbox, count: ShardCount) -> Result<Turn, ReadError> {
+    let mut said = Vec::new();
+    let acknowledged = shard.apply(inbox.iter().flatten(), &mut said)?;
+    Ok(Turn { sent: sort_out(said, count), acknowledged })
 }

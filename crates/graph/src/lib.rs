@@ -13,6 +13,7 @@
 //! in the same state whatever the order of the events.
 
 mod basis;
+mod cache;
 mod claim;
 mod counters;
 mod edge;
@@ -44,5 +45,5 @@ pub use overlay::Sequence;
 pub use own::OwnChoice;
 pub use publish::{Direction, Pace, StatedRight, Statement};
 pub use revision::Revision;
-pub use rows::{Change, ReadError, Row, Rows};
+pub use rows::{Change, ReadError, Row, Rows, Taker};
 pub use shard::{Acknowledged, OpenError, Sealed, Shard, Undeclared};

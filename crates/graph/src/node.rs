@@ -126,6 +126,12 @@ impl Node {
         self.effective.iter().find(|effective| effective.claim.right == right)
     }
 
+    /// When the first of the relaxations that wait may be published.
+    #[must_use]
+    pub fn first_hold(&self) -> Option<Millis> {
+        self.holds.iter().map(|hold| hold.until).min()
+    }
+
     /// Sets what holds for a right.
     pub fn set_effective(&mut self, effective: Effective) {
         match self.effective.binary_search_by_key(&effective.claim.right, |known| known.claim.right) {

@@ -31,6 +31,9 @@ impl From<Corrupt> for ReadError {
     }
 }
 
+/// Takes in a row that was asked for: the place of its key, and its value.
+pub type Taker<'a> = dyn FnMut(usize, &[u8]) -> Result<(), ReadError> + 'a;
+
 /// The committed rows of one shard. Reads only: changes go out of the graph as [`Change`]s and come back as rows once
 /// they are committed.
 pub trait Rows {
@@ -40,11 +43,12 @@ pub trait Rows {
     /// When the store cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError>;
 
-    /// The rows of many keys, answered in the order of the keys.
+    /// Gives the rows of many keys, which ascend, to `take`: each with the place of its key. Those of which there is no row
+    /// are left out.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, ReadError>;
+    /// When the store cannot be read, or `take` fails.
+    fn get_many(&self, keys: &[Vec<u8>], take: &mut Taker<'_>) -> Result<(), ReadError>;
 
     /// Up to `limit` rows with keys in `from..until`, in key order.
     ///

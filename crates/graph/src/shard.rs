@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use quell_domain::{AckOutcome, Acknowledgement, Identifier, Millis, RightSet, ShardNumber};
 
 use crate::basis::{Bases, BasisError, Changes, NewerFormat, Retold};
+use crate::cache::{Cache, Entry, Slot, sort_key};
 use crate::counters::Counters;
 use crate::encoding::{Vocabulary, read_node, write_node};
 use crate::generation::RetractionCause;
@@ -13,43 +13,13 @@ use crate::keys;
 use crate::message::{Addressed, Operation, Origin};
 use crate::node::{Delivery, Node};
 use crate::overlay::{Overlay, Sequence};
-use crate::publish::{Moved, Pace, Statement, publish};
+use crate::publish::{Pace, Statement, publish};
 use crate::revision::Revision;
 use crate::rows::{Change, ReadError, Rows};
 use crate::turn::{Effects, Turn};
 
 /// How many due relaxations are looked at in one epoch; the rest follows in the next.
 const DUE_MAX: usize = 1_000;
-
-/// A node in memory. It stands for its row until that is in the store, and may stay as a cache thereafter.
-#[derive(Debug)]
-struct Entry {
-    /// Apart from the map, which moves its entries about as it grows.
-    node: Box<Node>,
-    /// The epoch that changed it last; it may be dropped once that one is in the store. 0: none.
-    changed_in: Sequence,
-    /// Why and by which record its published state may be out of date, in this epoch.
-    moved: Option<Moved>,
-    /// There is a row of it.
-    is_stored: bool,
-    /// The rights of its own choices that are counted.
-    counted: RightSet,
-    /// The time under which it stands in the index of waiting relaxations.
-    held_until: Option<Millis>,
-}
-
-impl Entry {
-    fn new(node: Box<Node>, is_stored: bool) -> Self {
-        let held_until = first_hold(&node);
-        let counted = node.own.iter().map(|own| own.right).collect();
-        Self { node, changed_in: 0, moved: None, is_stored, counted, held_until }
-    }
-
-    /// Notes that this epoch changes it. Whether it is the first time.
-    fn touch(&mut self, current: Sequence) -> bool {
-        std::mem::replace(&mut self.changed_in, current) != current
-    }
-}
 
 /// What is stored, and what the policy does not declare any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,13 +53,13 @@ impl From<BasisError> for OpenError {
     }
 }
 
-/// What became of an acknowledgement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acknowledged {
-    /// It is known now.
-    Recorded,
+/// What became of the acknowledgements among some operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// They are known now.
+    pub recorded: u64,
     /// No such version was ever published.
-    Stale,
+    pub stale: u64,
 }
 
 /// What one epoch did to a shard.
@@ -113,9 +83,9 @@ pub struct Sealed {
 pub struct Shard<R> {
     number: ShardNumber,
     vocabulary: Arc<Vocabulary>,
-    nodes: HashMap<Identifier, Entry>,
+    nodes: Cache,
     /// The nodes that this epoch touched.
-    touched: Vec<Identifier>,
+    touched: Vec<Slot>,
     rows: Overlay<R>,
     counters: Counters,
     stored_counters: Counters,
@@ -143,7 +113,7 @@ impl<R: Rows> Shard<R> {
             number,
             bases: Bases::new(vocabulary.policy()),
             vocabulary,
-            nodes: HashMap::new(),
+            nodes: Cache::default(),
             touched: Vec::new(),
             rows: Overlay::new(committed),
             counters: Counters::default(),
@@ -192,15 +162,13 @@ impl<R: Rows> Shard<R> {
         let (from, until) = keys::nodes_from(&revision.next_key);
         let stored = self.rows.committed().scan(&from, &until, limit)?;
         let identifiers: Vec<Identifier> = stored.iter().filter_map(|(key, _)| keys::node_of(key)).collect();
-        self.prefetch(identifiers.iter())?;
         let rejoined = self.changes.iter().fold(RightSet::EMPTY, |all, (_, changes)| all.union(changes.rejoined));
-        for identifier in &identifiers {
-            self.turn(identifier, origin, out, |turn| turn.review(rejoined))?;
-            let is_told_otherwise =
-                self.nodes.get(identifier).is_some_and(|entry| !self.retold(&entry.node).is_empty());
+        for slot in self.load(identifiers.iter())? {
+            self.turn(slot, origin, out, |turn| turn.review(rejoined))?;
+            let is_told_otherwise = self.nodes.get(slot).is_some_and(|entry| !self.retold(&entry.node).is_empty());
             if is_told_otherwise {
-                self.touch(identifier);
-                if let Some(entry) = self.nodes.get_mut(identifier) {
+                self.touch(slot);
+                if let Some(entry) = self.nodes.get_mut(slot) {
                     entry.moved.get_or_insert_with(|| (RetractionCause::Policy, Arc::clone(origin)));
                 }
             }
@@ -292,72 +260,55 @@ impl<R: Rows> Shard<R> {
         Ok(())
     }
 
-    /// Reads what operations are going to need, all at once.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn prefetch<'a>(&mut self, identifiers: impl Iterator<Item = &'a Identifier>) -> Result<(), ReadError> {
-        let mut missing: Vec<&Identifier> =
-            identifiers.filter(|identifier| !self.nodes.contains_key(*identifier)).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        if missing.is_empty() {
-            return Ok(());
+    /// Where the nodes of identifiers are, in their order. Those that are not in memory are read, all at once.
+    fn load<'a>(&mut self, identifiers: impl Iterator<Item = &'a Identifier>) -> Result<Vec<Slot>, ReadError> {
+        let known = self.nodes.len();
+        let slots = identifiers.map(|identifier| self.nodes.admit(identifier)).collect();
+        let read = read_rows(&self.vocabulary, self.rows.committed(), self.nodes.last_from(known));
+        if read.is_err() {
+            self.nodes.truncate(known);
         }
-        let wanted: Vec<Vec<u8>> = missing.iter().map(|identifier| keys::node(identifier)).collect();
-        let rows = self.rows.committed().get_many(&wanted)?;
-        for (identifier, row) in missing.into_iter().zip(rows) {
-            let entry = match row {
-                Some(row) => Entry::new(Box::new(read_node(&self.vocabulary, identifier, &row)?), true),
-                None => Entry::new(Box::default(), false),
-            };
-            self.nodes.insert(identifier.clone(), entry);
-        }
-        Ok(())
+        read.map(|()| slots)
     }
 
-    fn load(&mut self, identifier: &Identifier) -> Result<(), ReadError> {
-        if self.nodes.contains_key(identifier) { Ok(()) } else { self.prefetch(std::iter::once(identifier)) }
-    }
-
-    /// Applies one operation. What it makes nodes say to others is added to `out`. For an acknowledgement, what became
-    /// of it.
+    /// Applies operations, one after the other. What they make nodes say to others is added to `out`.
     ///
     /// # Errors
     /// When the store cannot be read: the epoch must be discarded.
-    pub fn apply(
-        &mut self,
-        addressed: &Addressed,
-        out: &mut Vec<Addressed>,
-    ) -> Result<Option<Acknowledged>, ReadError> {
-        let me = &addressed.to;
-        if let Operation::Acknowledge(acknowledgement) = &addressed.operation {
-            self.load(me)?;
-            return Ok(Some(self.acknowledge(me, acknowledgement)));
+    pub fn apply<'a, I>(&mut self, operations: I, out: &mut Vec<Addressed>) -> Result<Acknowledged, ReadError>
+    where
+        I: Iterator<Item = &'a Addressed> + Clone,
+    {
+        let mut acknowledged = Acknowledged::default();
+        let slots = self.load(operations.clone().map(|addressed| &addressed.to))?;
+        for (addressed, slot) in operations.zip(slots) {
+            self.turn(slot, &addressed.origin, out, |turn| match &addressed.operation {
+                Operation::Choose { choice, rights } => turn.choose(choice, *rights),
+                Operation::Link { other, register } => turn.link(other, *register),
+                Operation::Hear(message) => turn.hear(message),
+                Operation::Acknowledge(_) => Ok(()),
+            })?;
+            if let Operation::Acknowledge(acknowledgement) = &addressed.operation {
+                let is_known = self.acknowledge(slot, acknowledgement);
+                *(if is_known { &mut acknowledged.recorded } else { &mut acknowledged.stale }) += 1;
+            }
         }
-        self.turn(me, &addressed.origin, out, |turn| match &addressed.operation {
-            Operation::Choose { choice, rights } => turn.choose(choice, *rights),
-            Operation::Link { other, register } => turn.link(other, *register),
-            Operation::Hear(message) => turn.hear(message),
-            Operation::Acknowledge(_) => Ok(()),
-        })?;
-        Ok(None)
+        Ok(acknowledged)
     }
 
     /// A turn of a node.
     fn turn(
         &mut self,
-        me: &Identifier,
+        slot: Slot,
         origin: &Arc<Origin>,
         out: &mut Vec<Addressed>,
         act: impl FnOnce(&mut Turn<'_, R>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        self.load(me)?;
-        let Some(entry) = self.nodes.get_mut(me) else { return Ok(()) };
+        let Some(entry) = self.nodes.get_mut(slot) else { return Ok(()) };
         let current = self.rows.current();
         let was_hub = entry.node.is_hub;
         let mut turn = Turn {
-            me,
+            me: &entry.identifier,
             node: &mut entry.node,
             rows: &mut self.rows,
             vocabulary: &self.vocabulary,
@@ -368,23 +319,24 @@ impl<R: Rows> Shard<R> {
         act(&mut turn)?;
         let effects = turn.effects;
         if entry.node.is_hub != was_hub {
-            self.counters.hub(me.identifier_type(), entry.node.is_hub);
+            self.counters.hub(entry.identifier.identifier_type(), entry.node.is_hub);
         }
         if let Some(cause) = effects.moved {
             entry.moved = Some((cause, Arc::clone(origin)));
         }
         if effects.changed && entry.touch(current) {
-            self.touched.push(me.clone());
+            self.touched.push(slot);
         }
         Ok(())
     }
 
-    fn acknowledge(&mut self, me: &Identifier, acknowledgement: &Acknowledgement) -> Acknowledged {
-        let Some(entry) = self.nodes.get_mut(me) else { return Acknowledged::Stale };
+    /// Whether there was such a version.
+    fn acknowledge(&mut self, slot: Slot, acknowledgement: &Acknowledgement) -> bool {
+        let Some(entry) = self.nodes.get_mut(slot) else { return false };
         let delivery =
             entry.node.deliveries.iter_mut().find(|delivery| delivery.downstream == acknowledgement.downstream);
         let Some(delivery) = delivery.filter(|delivery| acknowledgement.version <= delivery.published_version) else {
-            return Acknowledged::Stale;
+            return false;
         };
         if acknowledgement.outcome == AckOutcome::Applied && acknowledgement.version > delivery.acknowledged_version {
             let before = delivery.clone();
@@ -392,9 +344,9 @@ impl<R: Rows> Shard<R> {
             let after = delivery.clone();
             self.count_deliveries(&[before], false);
             self.count_deliveries(&[after], true);
-            self.touch(me);
+            self.touch(slot);
         }
-        Acknowledged::Recorded
+        true
     }
 
     fn count_deliveries(&mut self, deliveries: &[Delivery], present: bool) {
@@ -405,12 +357,12 @@ impl<R: Rows> Shard<R> {
         self.counters.deliveries(deliveries, name_of, present);
     }
 
-    fn touch(&mut self, identifier: &Identifier) {
+    fn touch(&mut self, slot: Slot) {
         let current = self.rows.current();
-        if let Some(entry) = self.nodes.get_mut(identifier)
+        if let Some(entry) = self.nodes.get_mut(slot)
             && entry.touch(current)
         {
-            self.touched.push(identifier.clone());
+            self.touched.push(slot);
         }
     }
 
@@ -423,44 +375,47 @@ impl<R: Rows> Shard<R> {
         let (mut statements, mut relaxed) = (Vec::new(), Vec::new());
         let mut changes = Vec::with_capacity(self.touched.len());
         let vocabulary = Arc::clone(&self.vocabulary);
-        let touched = std::mem::take(&mut self.touched);
+        let touched = self.nodes.in_key_order(std::mem::take(&mut self.touched));
         let current = self.bases.current();
-        for identifier in &touched {
+        for slot in touched {
             // Most often no policy is being taken up, and then nobody is looked up for it.
-            let reviewed = if self.changes.is_empty() { None } else { self.nodes.get(identifier) };
+            let reviewed = if self.changes.is_empty() { None } else { self.nodes.get(slot) };
             let retold = reviewed.map_or_else(Vec::new, |entry| self.retold(&entry.node).to_vec());
-            let Some(entry) = self.nodes.get_mut(identifier) else { continue };
-            entry.node.deliveries.retain(|delivery| !is_former(delivery, &retold));
+            let Some(entry) = self.nodes.get_mut(slot) else { continue };
+            let (identifier, node) = (&entry.identifier, &mut *entry.node);
+            node.deliveries.retain(|delivery| !is_former(delivery, &retold));
             let moved = entry.moved.take();
             let due = entry.held_until.is_some_and(|until| until <= pace.now);
             let mut recount = None;
             if moved.is_some() || due {
-                let before = entry.node.deliveries.clone();
-                let publication =
-                    publish(vocabulary.policy(), pace, identifier, &mut entry.node, moved.as_ref(), &retold);
+                let before = node.deliveries.clone();
+                let publication = publish(vocabulary.policy(), pace, identifier, node, moved.as_ref(), &retold);
                 // A look for which nothing has moved, and nothing was due after all, has told nobody of a changed policy.
                 if moved.is_some() || !publication.statements.is_empty() {
-                    entry.node.told_under = current;
+                    node.told_under = current;
                 }
                 if !publication.statements.is_empty() {
-                    recount = Some((before, entry.node.deliveries.clone()));
+                    recount = Some((before, node.deliveries.clone()));
                 }
                 statements.extend(publication.statements);
                 relaxed.extend(publication.relaxed);
             }
-            let (was, held_until) = (entry.held_until, first_hold(&entry.node));
-            entry.held_until = held_until;
-            changes.push((keys::node(identifier), Some(write_node(&vocabulary, identifier, &entry.node))));
+            changes.push((keys::node(identifier), Some(write_node(&vocabulary, identifier, node))));
             if !std::mem::replace(&mut entry.is_stored, true) {
                 self.counters.identifier(identifier.identifier_type());
             }
-            for own in &entry.node.own {
+            for own in &node.own {
                 if !entry.counted.contains(own.right) {
                     entry.counted.insert(own.right);
                     self.counters.choice(vocabulary.policy().right_name(own.right));
                 }
             }
-            self.index_hold(identifier, was, held_until);
+            let held_until = node.first_hold();
+            let was = std::mem::replace(&mut entry.held_until, held_until);
+            if was != held_until {
+                let identifier = identifier.clone();
+                self.index_hold(&identifier, was, held_until);
+            }
             if let Some((before, after)) = recount {
                 self.count_deliveries(&before, false);
                 self.count_deliveries(&after, true);
@@ -495,16 +450,12 @@ impl<R: Rows> Shard<R> {
         let due = self.rows.scan(&from, &until, DUE_MAX)?;
         let due: Vec<Identifier> =
             due.iter().filter_map(|(key, _)| keys::hold_of(key)).map(|(_, identifier)| identifier).collect();
-        self.prefetch(due.iter())?;
-        due.iter().for_each(|identifier| self.touch(identifier));
+        self.load(due.iter())?.into_iter().for_each(|slot| self.touch(slot));
         Ok(())
     }
 
     /// Keeps the index of waiting relaxations.
     fn index_hold(&mut self, identifier: &Identifier, was: Option<Millis>, now: Option<Millis>) {
-        if was == now {
-            return;
-        }
         if let Some(until) = was {
             self.rows.put(keys::hold(until, identifier), None);
             self.counters.held = self.counters.held.saturating_sub(1);
@@ -519,8 +470,9 @@ impl<R: Rows> Shard<R> {
     /// The changes of this epoch, and of those before it, are in the store.
     pub fn settle(&mut self, sequence: Sequence, cached_nodes_max: usize) {
         self.rows.settle(sequence);
-        if self.nodes.len() > cached_nodes_max {
-            self.nodes.retain(|_, entry| entry.changed_in > sequence);
+        // What an epoch has touched that is still being computed stays where it is.
+        if self.nodes.len() > cached_nodes_max && self.touched.is_empty() {
+            self.nodes.retain(|entry| entry.changed_in > sequence);
         }
     }
 
@@ -540,24 +492,35 @@ impl<R: Rows> Shard<R> {
     /// # Errors
     /// When the store cannot be read.
     pub fn look(&mut self, identifier: &Identifier, edges_max: usize) -> Result<Option<crate::look::Look>, ReadError> {
-        let known = self.nodes.contains_key(identifier);
-        self.load(identifier)?;
-        let looked = match self.nodes.get_mut(identifier) {
-            Some(entry) => crate::look::look(identifier, &mut entry.node, &mut self.rows, &self.vocabulary, edges_max)?,
-            None => None,
-        };
-        if !known && self.nodes.get(identifier).is_some_and(|entry| entry.changed_in == 0) {
-            self.nodes.remove(identifier);
+        let known = self.nodes.len();
+        let mut looked = None;
+        for slot in self.load(std::iter::once(identifier))? {
+            let Some(entry) = self.nodes.get_mut(slot) else { continue };
+            looked = crate::look::look(identifier, &mut entry.node, &mut self.rows, &self.vocabulary, edges_max)?;
         }
+        self.nodes.truncate(known);
         Ok(looked)
     }
+}
+
+/// Reads the rows of nodes of which nothing is known yet.
+fn read_rows(vocabulary: &Vocabulary, rows: &impl Rows, entries: &mut [Entry]) -> Result<(), ReadError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut sorted: Vec<&mut Entry> = entries.iter_mut().collect();
+    sorted.sort_unstable_by(|one, other| sort_key(&one.identifier).cmp(&sort_key(&other.identifier)));
+    let keys: Vec<Vec<u8>> = sorted.iter().map(|entry| keys::node(&entry.identifier)).collect();
+    rows.get_many(&keys, &mut |place, row| {
+        if let Some(entry) = sorted.get_mut(place) {
+            let node = read_node(vocabulary, &entry.identifier, row)?;
+            entry.stored(node);
+        }
+        Ok(())
+    })
 }
 
 /// What a downstream was told before the policy made it another one.
 fn is_former(delivery: &Delivery, retold: &[Retold]) -> bool {
     retold.iter().any(|retold| retold.downstream == delivery.downstream && retold.told.is_none())
-}
-
-fn first_hold(node: &Node) -> Option<Millis> {
-    node.holds.iter().map(|hold| hold.until).min()
 }

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::Offset;
 use quell_engine::store::{Opened, ShardChanges, Store, StoreError};
-use quell_graph::{Change, ReadError, Row, Rows};
+use quell_graph::{Change, ReadError, Row, Rows, Taker};
 
 type RowMap = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -133,8 +133,13 @@ impl Rows for DiskShard {
         Ok(lock(&self.0).get(key).cloned())
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, ReadError> {
-        keys.iter().map(|key| self.get(key)).collect()
+    fn get_many(&self, keys: &[Vec<u8>], take: &mut Taker<'_>) -> Result<(), ReadError> {
+        for (place, key) in keys.iter().enumerate() {
+            if let Some(value) = self.get(key)? {
+                take(place, &value)?;
+            }
+        }
+        Ok(())
     }
 
     fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {

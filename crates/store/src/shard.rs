@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quell_domain::ShardNumber;
-use quell_graph::{ReadError, Rows};
+use quell_graph::{ReadError, Rows, Taker};
 use rocksdb::{BoundColumnFamily, IteratorMode, ReadOptions};
 
 use crate::database::{Database, column_family_name};
@@ -36,21 +36,16 @@ impl Rows for DiskShard {
         self.database.rows.get_cf(&self.column_family()?, key).map_err(unreadable)
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, ReadError> {
+    fn get_many(&self, keys: &[Vec<u8>], take: &mut Taker<'_>) -> Result<(), ReadError> {
+        debug_assert!(keys.is_sorted(), "the keys do not ascend");
         // In key order RocksDB reads each block once and the blocks of a file side by side.
-        let mut sorted: Vec<(&Vec<u8>, usize)> = keys.iter().zip(0..).collect();
-        sorted.sort_unstable();
-        let column_family = self.column_family()?;
-        let rows = &self.database.rows;
-        let values = rows.batched_multi_get_cf(&column_family, sorted.iter().map(|(key, _)| *key), true);
-
-        let mut answers = vec![None; keys.len()];
-        for ((_, place), value) in sorted.into_iter().zip(values) {
-            if let Some(answer) = answers.get_mut(place) {
-                *answer = value.map_err(unreadable)?.map(|value| value.to_vec());
+        let values = self.database.rows.batched_multi_get_cf(&self.column_family()?, keys, true);
+        for (place, value) in values.into_iter().enumerate() {
+            if let Some(value) = value.map_err(unreadable)? {
+                take(place, &value)?;
             }
         }
-        Ok(answers)
+        Ok(())
     }
 
     fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError> {

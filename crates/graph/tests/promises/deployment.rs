@@ -162,7 +162,7 @@ impl Deployment {
     fn apply(&mut self, addressed: &Addressed) {
         self.deliveries += 1;
         let shard = &mut self.shards[addressed.to.shard(self.count).0 as usize];
-        shard.apply(addressed, &mut self.waiting).unwrap();
+        shard.apply(std::iter::once(addressed), &mut self.waiting).unwrap();
     }
 
     /// Sends every waiting operation through its bytes, as if another instance were to do it.

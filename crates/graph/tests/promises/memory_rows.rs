@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use quell_graph::{Change, ReadError, Row, Rows};
+use quell_graph::{Change, ReadError, Row, Rows, Taker};
 
 #[derive(Clone, Default)]
 pub struct MemoryRows {
@@ -40,8 +40,13 @@ impl Rows for MemoryRows {
         Ok(self.rows.lock().unwrap().get(key).cloned())
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, ReadError> {
-        keys.iter().map(|key| self.get(key)).collect()
+    fn get_many(&self, keys: &[Vec<u8>], take: &mut Taker<'_>) -> Result<(), ReadError> {
+        for (place, key) in keys.iter().enumerate() {
+            if let Some(value) = self.get(key)? {
+                take(place, &value)?;
+            }
+        }
+        Ok(())
     }
 
     fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
