@@ -37,6 +37,14 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Quell alone, on the backlog: for whoever changes it. Keeps no results
+    Alone {
+        #[arg(long, default_value_t = 150_000)]
+        consumers: u32,
+
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
     /// Quell alone, on streams and graphs of one kind
     Shapes {
         /// Events of each, about
@@ -75,6 +83,7 @@ enum Command {
 fn main() {
     match Arguments::parse().command {
         Command::Run { quick } => run(quick),
+        Command::Alone { consumers, rounds } => alone(consumers, rounds),
         Command::Shapes { events, rounds } => shapes(events, rounds),
         Command::Growth { millions } => {
             keep("growth", growth::run(&arena(), &millions), growth::table);
@@ -153,6 +162,21 @@ fn run_latency(arena: &Arena, paces: &[Pace], rounds: u32) -> Results<LatencyRun
         }
     }
     Results::of("make bench", runs)
+}
+
+fn alone(consumers: u32, rounds: u32) {
+    let arena = arena();
+    let backlog = Backlog::load(&arena, Workload::consumers(1, consumers));
+    for round in 1..=rounds {
+        let run = backlog.run(&arena, Contestant::Quell);
+        println!(
+            "round {round}: {:.0} events/s, {:.2} + {:.2} µs/event, at most {} MiB, its final state is right",
+            run.events_per_second(),
+            run.application_micros(),
+            run.broker_micros(),
+            run.peak_memory_bytes >> 20,
+        );
+    }
 }
 
 fn shapes(events: u32, rounds: u32) {
