@@ -108,7 +108,7 @@ impl Default for RawEngine {
             // Longer than a retraction takes to go through a graph that is shared by several instances.
             relax_after: "10s".to_owned(),
             // Past this a transaction's fixed cost is small beside the records', and a longer one only delays them.
-            epoch_records_max: 20_000,
+            epoch_records_max: 40_000,
             epoch_bytes_max: "16MiB".to_owned(),
             // A fraction of what the live stream can do, so that a policy change is not felt there.
             review_rate: 10_000,

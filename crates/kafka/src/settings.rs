@@ -229,7 +229,7 @@ impl Settings {
             ("batch.size", "1000000"),
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "524288"),
-            ("compression.type", "lz4"),
+            ("compression.type", "none"),
             // A dead letter is a record of the largest size, unpacked, and its headers.
             ("message.max.bytes", "134217728"),
             // Where a Java client would put the same key.
