@@ -115,7 +115,8 @@ struct Turn {
 
 /// What a shard does is thrown away where it was done: by the same thread, beside the others.
 fn superstep<R: Rows>(shard: &mut Shard<R>, inbox: Inbox, count: ShardCount) -> Result<Turn, ReadError> {
-    let mut said = Vec::new();
+    // About one for one; what grows by doubling is copied on the way.
+    let mut said = Vec::with_capacity(inbox.iter().map(Vec::len).sum());
     let acknowledged = shard.apply(inbox.iter().flatten(), &mut said)?;
     Ok(Turn { sent: sort_out(said, count), acknowledged })
 }
