@@ -111,6 +111,8 @@ impl Backlog {
     pub fn profile(&self, arena: &Arena, file: &Path) {
         let bootstrap = arena.bootstrap();
         let mut running = Running::start(Contestant::Quell, bootstrap, &self.inputs, arena.dir(), &arena.new_name());
+        // Before, threads begin and end, and perf gives up when one is gone that it was about to sample.
+        running.wait_for_first_event();
         let mut perf = Command::new("perf")
             .args(["record", "--quiet", "--freq", "199", "--call-graph", "dwarf,16384", "--pid"])
             .arg(running.process().to_string())

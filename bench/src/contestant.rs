@@ -143,7 +143,7 @@ impl Running {
 
     /// Waits for the first event: until then it started, joined its group and waited to be given its share. The limit and
     /// the peer tell of it by a line, Quell by a metric.
-    fn wait_for_first_event(&mut self) {
+    pub fn wait_for_first_event(&mut self) {
         wait_for("the first event", || {
             self.must_run();
             match &self.process {

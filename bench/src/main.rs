@@ -73,6 +73,8 @@ enum Command {
         /// Where the samples go
         file: PathBuf,
     },
+    /// docs/performance.md anew, of the results that there are
+    Page,
     /// Quell alone, on one instance, two and three
     Instances {
         #[arg(long, default_value_t = 150_000)]
@@ -92,6 +94,7 @@ fn main() {
             keep("restore", restore::run(&arena(), consumers, rounds), restore::table);
         }
         Command::Profile { file } => profile(&file),
+        Command::Page => page::write(),
         Command::Instances { consumers } => {
             keep("instances", instances::run(&arena(), consumers, INSTANCES_MAX), instances::table);
         }

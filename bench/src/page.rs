@@ -35,6 +35,9 @@ process by `/proc`. Cores taken by others: what everybody but the contestant and
 the reader among them; where it is not small, take the CPU, not the clock.
 ";
 
+/// What no run can say: why, and what was tried.
+const WHY: &str = include_str!("../why.md");
+
 /// Writes the page of all results that there are.
 pub fn write() {
     let mut page = HEAD.to_owned();
@@ -98,7 +101,7 @@ pub fn write() {
         let what = "Quell alone, several instances on this one machine.";
         section(&mut page, "Instances", what, &instances::table(&results.runs), &results.circumstances);
     }
-    write!(page, "\n## What is aimed at\n\n{}{aims}", tables::AIMS_HEAD).unwrap();
+    write!(page, "\n## What is aimed at\n\n{}{aims}\n{WHY}", tables::AIMS_HEAD).unwrap();
     std::fs::write(tree().join("docs/performance.md"), page).unwrap();
 }
 
