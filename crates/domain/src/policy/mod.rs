@@ -2,6 +2,7 @@
 //!
 //! Two steps: [`raw`] mirrors `policy.toml`, and [`resolve`] makes of it a [`Policy`] that holds valid values only.
 
+mod gate;
 mod raw;
 mod resolve;
 
@@ -14,6 +15,8 @@ use crate::identifier::Identifier;
 use crate::normal;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::right::{Right, RightSet};
+
+pub use gate::{AdmtSystem, Alternative, Escalate, GateAction, OnStale, OptOut, SignificantDecision, UnknownSubject};
 
 /// The longest name of a type, right, downstream or source.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -118,6 +121,8 @@ pub struct Policy {
     downstreams: Vec<Downstream>,
     sources: Option<BTreeMap<String, BTreeSet<Deed>>>,
     calendar: Calendar,
+    systems: Vec<AdmtSystem>,
+    actions: Vec<GateAction>,
     fingerprint: u64,
 }
 
@@ -230,6 +235,30 @@ impl Policy {
         &self.calendar
     }
 
+    /// The systems that decide about consumers, in the order of their names: all that `rights.admt.systems` declares.
+    #[must_use]
+    pub fn systems(&self) -> &[AdmtSystem] {
+        &self.systems
+    }
+
+    /// The system of a name.
+    #[must_use]
+    pub fn admt_system(&self, name: &str) -> Option<&AdmtSystem> {
+        self.systems.iter().find(|known| known.name == name)
+    }
+
+    /// What may be asked for at the gate, in the order of the names.
+    #[must_use]
+    pub fn gate_actions(&self) -> &[GateAction] {
+        &self.actions
+    }
+
+    /// The action of a name.
+    #[must_use]
+    pub fn gate_action(&self, name: &str) -> Option<&GateAction> {
+        self.actions.iter().find(|known| known.name == name)
+    }
+
     /// A fingerprint of what matters to stored state: types, limits, rights and their joins, downstreams.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
@@ -298,4 +327,5 @@ impl Deed {
 
 /// The right that has systems: `admt:<system>` for each.
 pub const ADMT: &str = "admt";
-const ADMT_SYSTEM: &str = "admt:";
+/// What stands before a system's name in its right's.
+pub const ADMT_SYSTEM: &str = "admt:";

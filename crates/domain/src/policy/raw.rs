@@ -19,6 +19,10 @@ pub(super) struct RawPolicy {
     pub sources: Option<BTreeMap<String, RawSource>>,
     #[serde(default)]
     pub calendar: RawCalendar,
+    #[serde(default)]
+    pub admt_systems: BTreeMap<String, RawAdmtSystem>,
+    #[serde(default)]
+    pub actions: BTreeMap<String, RawAction>,
 }
 
 /// `[identifier_types.<name>]`
@@ -65,4 +69,24 @@ pub(super) struct RawCalendar {
     pub time_zone: Option<String>,
     #[serde(default)]
     pub holidays: Vec<String>,
+}
+
+/// `[admt_systems.<name>]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdmtSystem {
+    pub max_staleness: Option<String>,
+    pub on_stale: Option<String>,
+    pub alternative: Option<String>,
+    pub significant_decision: Option<String>,
+    pub opt_out: Option<String>,
+    pub escalate: Option<String>,
+    pub unknown_subject: Option<String>,
+}
+
+/// `[actions.<name>]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAction {
+    pub rights: Vec<String>,
 }

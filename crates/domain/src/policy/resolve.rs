@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::gate;
 use super::raw::{RawDownstream, RawIdentifierType, RawPolicy, RawRight};
 use super::{
     ADMT, ADMT_SYSTEM, Deed, Downstream, IdentifierType, Join, Policy, PolicyError, RightPolicy, TypeNumber, is_name,
@@ -85,6 +86,8 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
     let calendar =
         Calendar::new(raw.calendar.deadline_business_days, raw.calendar.time_zone.as_deref(), &raw.calendar.holidays)
             .map_err(|error| PolicyError(format!("calendar.{error}")))?;
+    let systems = gate::systems(&raw.admt_systems, &rights)?;
+    let actions = gate::actions(&raw.actions, &rights)?;
     let fingerprint = xxh3_64(format!("{types:?}{rights:?}{downstreams:?}").as_bytes());
     Ok(Policy {
         version: raw.version,
@@ -98,18 +101,20 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
         downstreams,
         sources,
         calendar,
+        systems,
+        actions,
         fingerprint,
     })
 }
 
-fn named(table: &str, name: &str) -> Result<(), PolicyError> {
+pub(super) fn named(table: &str, name: &str) -> Result<(), PolicyError> {
     if is_name(name) {
         return Ok(());
     }
     error(format!("{table}.\"{name}\": a name has up to 64 letters, digits, '_', '-' and '.', and no ':'"))
 }
 
-fn unknown<'a>(place: &str, name: &str, known: impl Iterator<Item = &'a str>) -> PolicyError {
+pub(super) fn unknown<'a>(place: &str, name: &str, known: impl Iterator<Item = &'a str>) -> PolicyError {
     PolicyError(match nearest(name, known) {
         Some(nearest) => format!("{place}: \"{name}\" is not declared; did you mean \"{nearest}\"?"),
         None => format!("{place}: \"{name}\" is not declared"),
