@@ -231,6 +231,8 @@ fn opted_out(rules: &Rules, system: &AdmtSystem, action: &GateAction, need: Need
         let beyond_appeal = rules.is_among(action.rights, &right.name);
         let rank = match (beyond_appeal, action.admt) {
             _ if !right.opted_out => return None,
+            // Q1: what cannot be understood is no case for an appeal.
+            _ if right.name == RightStanding::EVERY => return Some(0),
             (_, true) if right.name == own => 1,
             (_, true) if right.name == ADMT => 2,
             (true, _) => 3,

@@ -17,6 +17,11 @@ pub struct RightStanding {
     pub inherited: bool,
 }
 
+impl RightStanding {
+    /// What stands for every right there is.
+    pub const EVERY: &str = "*";
+}
+
 /// What one identifier's suppression says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
@@ -26,6 +31,19 @@ pub struct State {
     pub version: i64,
     /// By right; none on which nobody has chosen.
     pub rights: Vec<RightStanding>,
+}
+
+impl State {
+    /// The version of a state that no record told: what comes later counts, whatever its version.
+    pub const UNVERSIONED: i64 = 0;
+
+    /// An identifier whose record cannot be understood: it is taken to be opted out of everything, since then (Q1).
+    #[must_use]
+    pub fn not_understood(identifier: Identifier, since: Millis) -> Self {
+        let name = RightStanding::EVERY.to_owned();
+        let right = RightStanding { name, opted_out: true, choice_id: String::new(), since, inherited: false };
+        Self { identifier, version: Self::UNVERSIONED, rights: vec![right] }
+    }
 }
 
 /// What one record of the suppressions' topic brings about.

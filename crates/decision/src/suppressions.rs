@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use quell_domain::Identifier;
 
 use crate::right_bits::{RightBits, RightMask};
-use crate::state::{Change, State};
+use crate::state::{Change, RightStanding, State};
 use crate::table::{Entry, Location, Table};
 
 /// The upper bits of a hash that choose a table: so many small ones that one which grows is nothing beside all.
@@ -110,22 +110,29 @@ impl<S: BuildHasher> Suppressions<S> {
         let hash = self.hash(identifier);
         let mut look = Look::Nothing;
         for _ in 0..LOOKS_MAX {
-            look = Look::Nothing;
+            let (mut own, mut unreadable) = (None, RightMask::default());
             let mut moved = false;
             for entry in self.candidates(hash) {
-                let concerned = entry.rights & rights.0;
-                if concerned == 0 && !must_be_known {
+                let concerned = RightMask(entry.rights & rights.0);
+                if concerned == RightMask::default() && !must_be_known {
                     continue;
                 }
                 match records.read(entry.location) {
-                    Some(state) if state.identifier == *identifier => return Look::Found(state),
+                    Some(state) if state.identifier == *identifier => own = Some((state, concerned)),
                     Some(_) => {}
                     None => {
                         moved |= !self.candidates(hash).contains(&entry);
-                        look = unreadable(look, concerned);
+                        unreadable = unreadable.union(concerned);
                     }
                 }
             }
+            look = match own {
+                None if unreadable == RightMask::default() => Look::Nothing,
+                None => Look::Unreadable(unreadable),
+                Some((state, _)) if unreadable == RightMask::default() => Look::Found(state),
+                // Q1: beside what cannot be read, what can be read frees nobody.
+                Some((_, concerned)) => Look::Unreadable(unreadable.union(concerned)),
+            };
             if !moved {
                 break;
             }
@@ -145,7 +152,11 @@ impl<S: BuildHasher> Suppressions<S> {
             (state.identifier == *change.identifier()).then_some((slot, state.version))
         });
         match (change, own) {
-            (Change::Holds(state), Some((_, version))) if version > state.version => Applied::Nothing,
+            (Change::Holds(state), Some((_, version)))
+                if version > state.version && state.version != State::UNVERSIONED =>
+            {
+                Applied::Nothing
+            }
             (Change::Holds(state), own) if !state.rights.is_empty() => {
                 let entry = Entry { hash, rights: self.opted_out(state).0, location: at };
                 match own {
@@ -195,8 +206,9 @@ impl<S: BuildHasher> Suppressions<S> {
     }
 
     fn opted_out(&self, state: &State) -> RightMask {
+        let of = |name: &str| if name == RightStanding::EVERY { RightMask(u64::MAX) } else { self.rights.of(name) };
         let opted_out = state.rights.iter().filter(|right| right.opted_out);
-        opted_out.fold(RightMask::default(), |mask, right| mask.union(self.rights.of(&right.name)))
+        opted_out.fold(RightMask::default(), |mask, right| mask.union(of(&right.name)))
     }
 
     fn hash(&self, identifier: &Identifier) -> u64 {
@@ -212,14 +224,6 @@ impl<S: BuildHasher> Suppressions<S> {
     /// All that may be this identifier's. Almost always none, which allocates nothing.
     fn candidates(&self, hash: u64) -> Vec<Entry> {
         self.table(hash).map_or_else(Vec::new, |table| read(table).find(hash).map(|(_, entry)| entry).collect())
-    }
-}
-
-fn unreadable(before: Look, concerned: u64) -> Look {
-    match before {
-        _ if concerned == 0 => before,
-        Look::Unreadable(rights) => Look::Unreadable(rights.union(RightMask(concerned))),
-        _ => Look::Unreadable(RightMask(concerned)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apache_avro::Schema;
 use quell_domain::{RawAck, RawChoice, RawLink};
 
-use crate::message::SuppressionMessage;
+use crate::message::{SuppressionMessage, WatermarkMessage};
 use crate::registry::{Registry, RegistryError, WriterSchema};
 use crate::resolution::{Record, resolve};
 use crate::schemas::{self, CONFLUENT, SINGLE_OBJECT, WireSchema};
@@ -103,6 +103,15 @@ impl Decoder {
     pub fn suppression(&self, value: Option<&[u8]>) -> Result<SuppressionMessage, DecodeError> {
         let theirs = |_: Record| Err("the record is of another version of the schema".to_owned());
         self.decode(value, &schemas::SUPPRESSION, avro::suppression, theirs, json::suppression)
+    }
+
+    /// A `Watermark` of our own schema, or in JSON.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub fn watermark(&self, value: Option<&[u8]>) -> Result<WatermarkMessage, DecodeError> {
+        let theirs = |_: Record| Err("the record is of another version of the schema".to_owned());
+        self.decode(value, &schemas::WATERMARK, avro::watermark, theirs, json::watermark)
     }
 
     fn decode<'a, T>(

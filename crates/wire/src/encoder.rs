@@ -3,9 +3,11 @@
 use quell_domain::{Policy, Suppression};
 use serde_json::Value;
 
-use crate::message::{AckMessage, ChoiceMessage, LinkMessage};
+use crate::message::{AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, WatermarkMessage};
 use crate::registry::{Registry, RegistryError};
-use crate::schemas::{CHOICE_EVENT, CONFLUENT, LINK_EVENT, SINGLE_OBJECT, SUPPRESSION, SUPPRESSION_ACK, WireSchema};
+use crate::schemas::{
+    CHOICE_EVENT, CONFLUENT, DECISION, LINK_EVENT, SINGLE_OBJECT, SUPPRESSION, SUPPRESSION_ACK, WATERMARK, WireSchema,
+};
 use crate::{avro, json};
 
 /// `encoding.format`
@@ -95,6 +97,22 @@ impl Encoder {
     /// When the registry has no id for it.
     pub fn ack(&self, topic: &str, message: &AckMessage) -> Result<Vec<u8>, EncodeError> {
         self.encode(topic, &SUPPRESSION_ACK, |out| avro::write_ack(out, message), || json::write_ack(message))
+    }
+
+    /// A watermark for a topic.
+    ///
+    /// # Errors
+    /// When the registry has no id for it.
+    pub fn watermark(&self, topic: &str, message: &WatermarkMessage) -> Result<Vec<u8>, EncodeError> {
+        self.encode(topic, &WATERMARK, |out| avro::write_watermark(out, message), || json::write_watermark(message))
+    }
+
+    /// A decision for a topic.
+    ///
+    /// # Errors
+    /// When the registry has no id for it.
+    pub fn decision(&self, topic: &str, message: &DecisionMessage<'_>) -> Result<Vec<u8>, EncodeError> {
+        self.encode(topic, &DECISION, |out| avro::write_decision(out, message), || json::write_decision(message))
     }
 
     fn encode(

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use quell_domain::{AckOutcome, Action, Policy, RawAck, RawChoice, RawIdentifier, RawLink, Suppression};
 use serde_json::{Map, Value, json};
 
-use crate::message::{AckMessage, ChoiceMessage, LinkMessage, NamedIdentifier, RightMessage, SuppressionMessage};
+use crate::message::{
+    AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, RightMessage, SuppressionMessage,
+    WatermarkMessage,
+};
 
 /// The fields of a record.
 struct Fields(Map<String, Value>);
@@ -267,5 +270,55 @@ pub(crate) fn write_suppression(policy: &Policy, suppression: &Suppression) -> V
         "suppressed": suppression.suppressed(),
         "rights": rights,
         "published_at": suppression.published_at.0,
+    })
+}
+
+/// A `Watermark`.
+pub(crate) fn watermark(bytes: &[u8]) -> Result<WatermarkMessage, String> {
+    let mut fields = record(bytes)?;
+    let mut int =
+        |name: &str| i32::try_from(fields.long(name)?).map_err(|_| format!("{name} is not a whole number of 32 bits"));
+    let (shard, shards) = (int("shard")?, int("shards")?);
+    let (complete_through, observed_at) = (fields.instant("complete_through")?, fields.instant("observed_at")?);
+    Ok(WatermarkMessage { shard, shards, complete_through, observed_at })
+}
+
+/// A `Watermark`.
+pub(crate) fn write_watermark(message: &WatermarkMessage) -> Value {
+    json!({
+        "shard": message.shard,
+        "shards": message.shards,
+        "complete_through": message.complete_through,
+        "observed_at": message.observed_at,
+    })
+}
+
+/// A `Decision`.
+pub(crate) fn write_decision(message: &DecisionMessage<'_>) -> Value {
+    let subject = message.subject.as_ref();
+    json!({
+        "decision_id": message.decision_id,
+        "decided_at": message.decided_at,
+        "decision": message.decision,
+        "reason": message.reason,
+        "subject": subject.map(|(identifier_type, value)| json!({ "type": identifier_type, "value": value })),
+        "action": message.action,
+        "system": message.system,
+        "right": message.right,
+        "choice_id": message.choice_id,
+        "since": message.since,
+        "inherited": message.inherited,
+        "as_of": message.as_of,
+        "staleness_ms": message.staleness_ms,
+        "obligation": message.obligation,
+        "significant_decision": message.significant_decision,
+        "policy_version": message.policy_version,
+        "policy_sha256": message.policy_sha256,
+        "model_name": message.model_name,
+        "model_version": message.model_version,
+        "input_sha256": message.input_sha256,
+        "request_id": message.request_id,
+        "asked_by": message.asked_by,
+        "software_version": message.software_version,
     })
 }

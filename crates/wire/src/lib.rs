@@ -19,5 +19,8 @@ pub mod schemas;
 
 pub use decoder::{DecodeError, Decoder};
 pub use encoder::{EncodeError, Encoder, Format};
-pub use message::{AckMessage, ChoiceMessage, LinkMessage, NamedIdentifier, RightMessage, SuppressionMessage};
+pub use message::{
+    AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, RightMessage, SuppressionMessage,
+    WatermarkMessage,
+};
 pub use registry::{Registry, RegistryError};

@@ -1,5 +1,6 @@
 //! Messages as the schemas have them, with all their fields.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use quell_domain::{AckOutcome, Action};
@@ -111,4 +112,68 @@ pub struct SuppressionMessage {
     pub rights: BTreeMap<String, RightMessage>,
     /// When the engine decided it.
     pub published_at: i64,
+}
+
+/// `quell.v1.Watermark`. Times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatermarkMessage {
+    /// Which shard.
+    pub shard: i32,
+    /// How many there are.
+    pub shards: i32,
+    /// Up to when every input event is in the suppressions.
+    pub complete_through: i64,
+    /// When that was so.
+    pub observed_at: i64,
+}
+
+/// `quell.v1.Decision`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionMessage<'a> {
+    /// Unique for ever.
+    pub decision_id: &'a str,
+    /// When it was made.
+    pub decided_at: i64,
+    /// Whether it may go on.
+    pub decision: bool,
+    /// Why.
+    pub reason: &'a str,
+    /// Whom it is about: type and value.
+    pub subject: Option<(&'a str, Cow<'a, str>)>,
+    /// What was asked for.
+    pub action: &'a str,
+    /// Which system it was asked for.
+    pub system: &'a str,
+    /// The right that is opted out.
+    pub right: Option<&'a str>,
+    /// The choice that is named for it.
+    pub choice_id: Option<&'a str>,
+    /// When it was made.
+    pub since: Option<i64>,
+    /// Whether it was made elsewhere.
+    pub inherited: Option<bool>,
+    /// Up to when every opt-out is in it.
+    pub as_of: Option<i64>,
+    /// How long ago that was.
+    pub staleness_ms: Option<i64>,
+    /// What the caller was told to do.
+    pub obligation: Option<&'a str>,
+    /// Which significant decision the system makes.
+    pub significant_decision: Option<&'a str>,
+    /// The policy that held.
+    pub policy_version: &'a str,
+    /// The SHA-256 of its text.
+    pub policy_sha256: &'a str,
+    /// The model, as the caller gave it.
+    pub model_name: Option<&'a str>,
+    /// Its version, as the caller gave it.
+    pub model_version: Option<&'a str>,
+    /// The SHA-256 of its input, as the caller gave it.
+    pub input_sha256: Option<&'a str>,
+    /// The caller's own name for the request.
+    pub request_id: Option<&'a str>,
+    /// The form in which it was asked.
+    pub asked_by: &'a str,
+    /// The version of Quell.
+    pub software_version: &'a str,
 }

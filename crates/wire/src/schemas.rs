@@ -38,9 +38,21 @@ pub const SUPPRESSION_ACK: WireSchema = WireSchema {
     text: include_str!("../../../schemas/suppression_ack.avsc"),
     fingerprint: [0x55, 0xc5, 0x43, 0x3b, 0xfa, 0x9e, 0x9d, 0x6c],
 };
+/// `quell.v1.Watermark`
+pub const WATERMARK: WireSchema = WireSchema {
+    name: "quell.v1.Watermark",
+    text: include_str!("../../../schemas/watermark.avsc"),
+    fingerprint: [0xd0, 0x3d, 0x21, 0xd8, 0x60, 0x73, 0x21, 0x02],
+};
+/// `quell.v1.Decision`
+pub const DECISION: WireSchema = WireSchema {
+    name: "quell.v1.Decision",
+    text: include_str!("../../../schemas/decision.avsc"),
+    fingerprint: [0x7e, 0x7e, 0x8f, 0x7a, 0x2f, 0xf2, 0xe4, 0xc5],
+};
 
 /// All of them.
-pub const ALL: [WireSchema; 4] = [CHOICE_EVENT, LINK_EVENT, SUPPRESSION, SUPPRESSION_ACK];
+pub const ALL: [WireSchema; 6] = [CHOICE_EVENT, LINK_EVENT, SUPPRESSION, SUPPRESSION_ACK, WATERMARK, DECISION];
 
 /// The first bytes of a record in single-object encoding.
 pub const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];

@@ -1,7 +1,8 @@
 //! One question for each reason, and what is answered beside it.
 
 use quell_decision::{
-    Freshness, NamedChoice, Obligation, Question, Reason, Rules, RulesError, Subject, Suppressions, Verdict, decide,
+    Change, Freshness, NamedChoice, Obligation, Question, Reason, Rules, RulesError, State, Subject, Suppressions,
+    Verdict, decide,
 };
 use quell_domain::Millis;
 
@@ -212,6 +213,19 @@ fn an_opt_out_whose_record_cannot_be_read_stands() {
     assert_eq!(verdict.right.as_deref(), Some("admt:hiring"));
     gate.hears("of-hiring", 6, &[("admt:hiring", false)]);
     assert_eq!(gate.reason("of-hiring", "hiring", "infer"), Reason::Suppressed, "whose it was cannot be told");
+}
+
+#[test]
+fn an_identifier_whose_record_cannot_be_understood_is_opted_out_until_a_later_one_can() {
+    let gate = Gate::new();
+    for account_id in ["opted-in", "somebody"] {
+        let change = Change::Holds(State::not_understood(account(account_id), Millis(9)));
+        gate.suppressions.apply(&change, gate.copy.append(&change), &gate.copy);
+        assert_eq!(gate.reason(account_id, "hiring", "infer"), Reason::Suppressed);
+        assert_eq!(gate.reason(account_id, "credit", "infer"), Reason::Suppressed, "no appeal");
+        gate.hears(account_id, 1, &[("admt", false)]);
+        assert_eq!(gate.reason(account_id, "hiring", "infer"), Reason::Clear);
+    }
 }
 
 #[test]

@@ -32,6 +32,10 @@ impl<'a> Reader<'a> {
         Err("has a number of more than 64 bits")
     }
 
+    pub fn int(&mut self) -> Result<i32, Fault> {
+        i32::try_from(self.long()?).map_err(|_| "has a number of more than 32 bits")
+    }
+
     pub fn boolean(&mut self) -> Result<bool, Fault> {
         match self.byte()? {
             0 => Ok(false),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quell_domain::{AckOutcome, Action, RawAck, RawChoice, RawIdentifier, RawLink};
 
 use super::reader::{Fault, Reader};
-use crate::message::{NamedIdentifier, RightMessage, SuppressionMessage};
+use crate::message::{NamedIdentifier, RightMessage, SuppressionMessage, WatermarkMessage};
 
 fn identifier<'a>(reader: &mut Reader<'a>) -> Result<RawIdentifier<'a>, Fault> {
     Ok(RawIdentifier { identifier_type: reader.text()?, value: reader.text()? })
@@ -83,4 +83,13 @@ pub(crate) fn suppression(bytes: &[u8]) -> Result<SuppressionMessage, Fault> {
     reader.end()?;
     let identifier = NamedIdentifier::new(named.identifier_type, named.value);
     Ok(SuppressionMessage { identifier, downstream, version, suppressed, rights, published_at })
+}
+
+/// A `Watermark`.
+pub(crate) fn watermark(bytes: &[u8]) -> Result<WatermarkMessage, Fault> {
+    let reader = &mut Reader(bytes);
+    let (shard, shards) = (reader.int()?, reader.int()?);
+    let (complete_through, observed_at) = (reader.long()?, reader.long()?);
+    reader.end()?;
+    Ok(WatermarkMessage { shard, shards, complete_through, observed_at })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quell_domain::{AckOutcome, Action, Identifier, Policy, Suppression};
 
-use crate::message::{AckMessage, ChoiceMessage, LinkMessage, NamedIdentifier};
+use crate::message::{AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, WatermarkMessage};
 
 struct Writer<'a>(&'a mut Vec<u8>);
 
@@ -32,11 +32,16 @@ impl Writer<'_> {
     }
 
     fn optional(&mut self, text: Option<&str>) {
-        match text {
+        self.union(text, Self::string);
+    }
+
+    /// A union of null and something.
+    fn union<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        match value {
             None => self.long(0),
-            Some(text) => {
+            Some(value) => {
                 self.long(1);
-                self.string(text);
+                write(self, value);
             }
         }
     }
@@ -120,4 +125,44 @@ pub(crate) fn write_suppression(out: &mut Vec<u8>, policy: &Policy, suppression:
         writer.long(state.due_at.0);
     });
     writer.long(suppression.published_at.0);
+}
+
+/// A `Watermark`.
+pub(crate) fn write_watermark(out: &mut Vec<u8>, message: &WatermarkMessage) {
+    let mut writer = Writer(out);
+    writer.long(i64::from(message.shard));
+    writer.long(i64::from(message.shards));
+    writer.long(message.complete_through);
+    writer.long(message.observed_at);
+}
+
+/// A `Decision`.
+pub(crate) fn write_decision(out: &mut Vec<u8>, message: &DecisionMessage<'_>) {
+    let mut writer = Writer(out);
+    writer.string(message.decision_id);
+    writer.long(message.decided_at);
+    writer.boolean(message.decision);
+    writer.string(message.reason);
+    writer.union(message.subject.as_ref(), |writer, (identifier_type, value)| {
+        writer.string(identifier_type);
+        writer.string(value);
+    });
+    writer.string(message.action);
+    writer.string(message.system);
+    writer.optional(message.right);
+    writer.optional(message.choice_id);
+    writer.union(message.since, Writer::long);
+    writer.union(message.inherited, Writer::boolean);
+    writer.union(message.as_of, Writer::long);
+    writer.union(message.staleness_ms, Writer::long);
+    writer.optional(message.obligation);
+    writer.optional(message.significant_decision);
+    writer.string(message.policy_version);
+    writer.string(message.policy_sha256);
+    writer.optional(message.model_name);
+    writer.optional(message.model_version);
+    writer.optional(message.input_sha256);
+    writer.optional(message.request_id);
+    writer.string(message.asked_by);
+    writer.string(message.software_version);
 }
