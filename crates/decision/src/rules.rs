@@ -108,6 +108,12 @@ impl Rules {
         &self.downstream.topic
     }
 
+    /// What a resource must be.
+    #[must_use]
+    pub fn resource_type(&self) -> &str {
+        &self.resource_type
+    }
+
     /// The systems.
     #[must_use]
     pub fn systems(&self) -> &[AdmtSystem] {

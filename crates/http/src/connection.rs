@@ -18,13 +18,16 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::limits::Limits;
 
 /// Accepts connections while there is room for them.
-pub(crate) struct BoundedListener {
+#[derive(Debug)]
+pub struct BoundedListener {
     listener: TcpListener,
     room: Arc<Semaphore>,
     limits: Limits,
 }
 
 impl BoundedListener {
+    /// One that takes connections within limits.
+    #[must_use]
     pub fn new(listener: TcpListener, limits: Limits) -> Self {
         Self { listener, room: Arc::new(Semaphore::new(limits.connections_max)), limits }
     }
@@ -47,7 +50,8 @@ impl Listener for BoundedListener {
 }
 
 /// A connection that ends when its request is too long, or takes too long.
-pub(crate) struct Connection {
+#[derive(Debug)]
+pub struct Connection {
     stream: TcpStream,
     limits: Limits,
     /// Bytes that came since the last answer.

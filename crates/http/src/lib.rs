@@ -23,6 +23,7 @@ mod server;
 mod token;
 mod view;
 
+pub use connection::{BoundedListener, Connection};
 pub use explanation::{
     CauseStep, Delivery, Edge, EffectiveRight, Explanation, HeldRelaxation, NamedIdentifier, OwnChoice, PublishedRight,
 };

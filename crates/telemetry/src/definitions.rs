@@ -216,3 +216,74 @@ pub const REGISTRY_STALLED: Definition = metric(
 /// Which Quell this is.
 pub const BUILD_INFO: Definition =
     metric("quell_build_info", "Always 1; the labels say which build runs.", &["version"]);
+
+/// What the gate answered.
+pub const GATE_DECISIONS: Definition = metric(
+    "quell_gate_decisions_total",
+    "Decisions that were recorded, by system, answer and reason.",
+    &["system", "decision", "reason"],
+);
+
+/// From a small machine's best to what no caller waits for.
+const GATE_DECISION_BUCKETS: &[f64] =
+    &[5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+
+/// How long the gate takes.
+pub const GATE_DECISION_SECONDS: Definition = Definition {
+    name: "quell_gate_decision_seconds",
+    help: "From a question being read to its answer, recording included.",
+    labels: &[],
+    buckets: GATE_DECISION_BUCKETS,
+};
+
+/// What the gate did not answer.
+pub const GATE_REFUSED: Definition =
+    metric("quell_gate_refused_total", "Questions that got no decision, by reason.", &["reason"]);
+
+/// Whether the gate answers.
+pub const GATE_READY: Definition =
+    metric("quell_gate_ready", "1 once all that stood in the topic at the start is read, else 0.", &[]);
+
+/// How many the gate knows.
+pub const GATE_SUPPRESSED: Definition =
+    metric("quell_gate_identifiers", "Identifiers with a choice about a right that the gate is told of.", &[]);
+
+/// How large the gate's file is.
+pub const GATE_COPY_BYTES: Definition = metric("quell_gate_copy_bytes", "Bytes of the local copy.", &[]);
+
+/// Files that were of no use.
+pub const GATE_COPIES_DISCARDED: Definition = metric(
+    "quell_gate_copies_discarded_total",
+    "Times that the local copy was of no use, and all was read from Kafka anew.",
+    &[],
+);
+
+/// Records that restrict because nobody knows what they say.
+pub const GATE_NOT_UNDERSTOOD: Definition = metric(
+    "quell_gate_records_not_understood_total",
+    "Suppressions that cannot be decoded; their identifiers are taken to be opted out of everything.",
+    &[],
+);
+
+/// How old the gate's knowledge is.
+pub const GATE_STALENESS: Definition = metric(
+    "quell_gate_staleness_seconds",
+    "How long ago every opt-out was known; +Inf while the engine has not said.",
+    &[],
+);
+
+/// What is not yet in Kafka.
+pub const GATE_SPOOL_BYTES: Definition =
+    metric("quell_gate_spool_bytes", "Bytes of recorded decisions that are not yet known to be in Kafka.", &[]);
+
+/// When nothing can be recorded.
+pub const GATE_SPOOL_STALLS: Definition =
+    metric("quell_gate_spool_stalls_total", "Times that decisions could not be written to the spool.", &[]);
+
+/// What is in Kafka.
+pub const GATE_DELIVERED: Definition =
+    metric("quell_gate_decisions_delivered_total", "Records of decisions that have arrived in Kafka.", &[]);
+
+/// Policies that were put before the gate.
+pub const GATE_POLICIES: Definition =
+    metric("quell_gate_policies_total", "Policies read while running, by outcome: taken, or refused.", &["outcome"]);

@@ -10,6 +10,7 @@
 
 pub mod definitions;
 pub mod events;
+pub mod gate;
 pub mod labels;
 pub mod logging;
 

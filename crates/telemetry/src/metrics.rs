@@ -207,15 +207,15 @@ fn begin<'a, const LABELS: usize>(counters: &IntCounterVec, values: impl IntoIte
     }
 }
 
-fn counter(registry: &Registry, definition: Definition) -> IntCounter {
+pub(crate) fn counter(registry: &Registry, definition: Definition) -> IntCounter {
     registered(registry, IntCounter::with_opts(definition.options()))
 }
 
-fn counters(registry: &Registry, definition: Definition) -> IntCounterVec {
+pub(crate) fn counters(registry: &Registry, definition: Definition) -> IntCounterVec {
     registered(registry, IntCounterVec::new(definition.options(), definition.labels))
 }
 
-fn gauge(registry: &Registry, definition: Definition) -> IntGauge {
+pub(crate) fn gauge(registry: &Registry, definition: Definition) -> IntGauge {
     registered(registry, IntGauge::with_opts(definition.options()))
 }
 
@@ -223,7 +223,7 @@ pub(crate) fn gauges(registry: &Registry, definition: Definition) -> IntGaugeVec
     registered(registry, IntGaugeVec::new(definition.options(), definition.labels))
 }
 
-fn float_gauge(registry: &Registry, definition: Definition) -> Gauge {
+pub(crate) fn float_gauge(registry: &Registry, definition: Definition) -> Gauge {
     registered(registry, Gauge::with_opts(definition.options()))
 }
 
@@ -231,7 +231,7 @@ pub(crate) fn float_gauges(registry: &Registry, definition: Definition) -> prome
     registered(registry, prometheus::GaugeVec::new(definition.options(), definition.labels))
 }
 
-fn histogram(registry: &Registry, definition: Definition) -> Histogram {
+pub(crate) fn histogram(registry: &Registry, definition: Definition) -> Histogram {
     registered(registry, Histogram::with_opts(definition.histogram_options()))
 }
 

@@ -1,0 +1,287 @@
+//! The gate itself: what is known, what is held to, and how a question becomes a recorded decision.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use quell_decision::{Freshness, Question, Rules, Subject, Suppressions, Timeline, Verdict, decide};
+use quell_domain::{Identifier, Millis, NAME_BYTES_MAX, is_name, uuid_text};
+use quell_telemetry::gate::{GateMetrics, Refused};
+use quell_wire::{DecisionMessage, EncodeError, Encoder};
+
+use crate::local_copy::CopyFiles;
+use crate::spool::{DecisionId, NotRecorded, Spool};
+
+/// In place of a time while nobody has said one.
+const UNKNOWN: i64 = i64::MIN;
+
+/// What callers say of their request beside the question. Nothing of it decides anything; all of it is recorded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Particulars<'a> {
+    pub model_name: Option<&'a str>,
+    pub model_version: Option<&'a str>,
+    pub input_sha256: Option<&'a str>,
+    pub request_id: Option<&'a str>,
+    pub asked_by: &'static str,
+}
+
+/// A decision that is ready to be recorded.
+pub(crate) struct Decided<'a> {
+    pub id: DecisionId,
+    pub id_text: String,
+    pub verdict: Verdict<'a>,
+    record: Vec<u8>,
+}
+
+/// Why there is no decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// Ask later.
+    #[error("the gate has not yet read all opt-outs; ask again later")]
+    NotReady,
+    /// Ask later, and see why.
+    #[error("the decision could not be recorded in time, so it is none; ask again later")]
+    NotRecorded,
+}
+
+/// What a gate is made of.
+pub struct Parts {
+    /// What it holds to.
+    pub rules: Rules,
+    /// What is known.
+    pub suppressions: Arc<Suppressions>,
+    /// In full.
+    pub copy: Arc<CopyFiles>,
+    /// Where decisions are recorded.
+    pub spool: Spool,
+    /// How.
+    pub encoder: Encoder,
+    /// The topic that they go to, by which a registry knows their schema.
+    pub decisions: String,
+    /// What is counted.
+    pub metrics: GateMetrics,
+}
+
+/// A gate. What reads from Kafka moves it; what answers over HTTP asks it.
+pub struct Gate {
+    rules: RwLock<Arc<Rules>>,
+    suppressions: Arc<Suppressions>,
+    copy: Arc<CopyFiles>,
+    spool: Spool,
+    encoder: Encoder,
+    decisions: String,
+    pub(crate) metrics: GateMetrics,
+    ids: DecisionIds,
+    is_ready: AtomicBool,
+    as_of: AtomicI64,
+    timeline: Timeline,
+    began: Instant,
+}
+
+impl Gate {
+    /// A gate that is not ready and knows of no time.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn new(parts: Parts) -> std::io::Result<Self> {
+        Ok(Self {
+            rules: RwLock::new(Arc::new(parts.rules)),
+            suppressions: parts.suppressions,
+            copy: parts.copy,
+            spool: parts.spool,
+            encoder: parts.encoder,
+            decisions: parts.decisions,
+            metrics: parts.metrics,
+            ids: DecisionIds::new()?,
+            is_ready: AtomicBool::new(false),
+            as_of: AtomicI64::new(UNKNOWN),
+            timeline: Timeline::default(),
+            began: Instant::now(),
+        })
+    }
+
+    /// Whether all that stood in the topic at the start has been read.
+    pub fn set_ready(&self, ready: bool) {
+        self.is_ready.store(ready, Ordering::Release);
+        self.metrics.set_ready(ready);
+    }
+
+    /// Whether questions are answered.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Every opt-out up to then is in the index. It never goes back.
+    pub fn set_as_of(&self, as_of: Millis) {
+        self.as_of.fetch_max(as_of.0, Ordering::AcqRel);
+    }
+
+    /// Nobody knows how old the index is: it is filled anew.
+    pub fn forget_as_of(&self) {
+        self.as_of.store(UNKNOWN, Ordering::Release);
+    }
+
+    /// How old what is known is, for whoever watches.
+    #[must_use]
+    pub fn staleness(&self) -> Option<Duration> {
+        let Freshness { as_of, now } = self.freshness();
+        let age = now.0.saturating_sub(as_of?.0);
+        Some(Duration::from_millis(u64::try_from(age).unwrap_or(0)))
+    }
+
+    /// What it holds to now.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Holds to another policy from the next question on.
+    pub fn set_rules(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// The index, for the bits of rights.
+    #[must_use]
+    pub fn suppressions(&self) -> &Suppressions {
+        &self.suppressions
+    }
+
+    /// Decides; the decision counts when it is recorded.
+    pub(crate) fn decide<'a>(
+        &self,
+        rules: &'a Rules,
+        question: Question<'_>,
+        particulars: Particulars<'_>,
+    ) -> Result<Decided<'a>, Unanswered> {
+        if !self.is_ready() {
+            return Err(Unanswered::NotReady);
+        }
+        // Q3: first the time, then the look: whatever is taken up in between is newer than what is claimed.
+        let freshness = self.freshness();
+        let verdict = decide(rules, &self.suppressions, &*self.copy, question, freshness);
+        let id = self.ids.next(freshness.now);
+        let id_text = uuid_text(&id);
+        let message = message(&id_text, freshness.now, rules, question, particulars, &verdict);
+        match self.encoder.decision(&self.decisions, &message) {
+            Ok(record) => Ok(Decided { id, id_text, verdict, record }),
+            Err(EncodeError::NoRegistry | EncodeError::Registry(_)) => Err(Unanswered::NotRecorded),
+        }
+    }
+
+    /// Records decisions: from here on they count, all of them, or none is answered.
+    pub(crate) async fn record(&self, decided: &mut [Decided<'_>]) -> Result<(), Unanswered> {
+        let records = decided.iter_mut().map(|one| (one.id, std::mem::take(&mut one.record))).collect();
+        match self.spool.record(records).await {
+            Ok(()) => {
+                for Decided { verdict, .. } in decided {
+                    let system = verdict.system.map(|system| system.name.as_str());
+                    self.metrics.decided(system, verdict.permits(), verdict.reason.as_str());
+                }
+                Ok(())
+            }
+            Err(NotRecorded) => Err(Unanswered::NotRecorded),
+        }
+    }
+
+    pub(crate) fn refused(&self, why: Refused) {
+        self.metrics.refused(why);
+    }
+
+    fn freshness(&self) -> Freshness {
+        let as_of = Some(self.as_of.load(Ordering::Acquire)).filter(|as_of| *as_of != UNKNOWN).map(Millis);
+        let monotonic = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Freshness { as_of, now: self.timeline.now(wall_clock(), monotonic) }
+    }
+}
+
+fn wall_clock() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn message<'a>(
+    id: &'a str,
+    now: Millis,
+    rules: &'a Rules,
+    question: Question<'a>,
+    particulars: Particulars<'a>,
+    verdict: &'a Verdict<'_>,
+) -> DecisionMessage<'a> {
+    let identifier = match question.subject {
+        Subject::Identified(identifier) => Some(identifier),
+        Subject::UnknownType | Subject::Invalid => None,
+    };
+    // What callers make up may be anything, an address too: only names are recorded.
+    let name = |name: &'a str| if name.len() <= NAME_BYTES_MAX && is_name(name) { name } else { "" };
+    DecisionMessage {
+        decision_id: id,
+        decided_at: now.0,
+        decision: verdict.permits(),
+        reason: verdict.reason.as_str(),
+        subject: identifier.map(|known: &Identifier| (known.identifier_type(), known.value())),
+        action: name(question.action),
+        system: name(question.system),
+        right: verdict.right.as_deref(),
+        choice_id: verdict.choice.as_ref().map(|choice| choice.id.as_str()),
+        since: verdict.choice.as_ref().map(|choice| choice.since.0),
+        inherited: verdict.choice.as_ref().map(|choice| choice.inherited),
+        as_of: verdict.as_of.map(|as_of| as_of.0),
+        staleness_ms: verdict.staleness_millis.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX)),
+        obligation: verdict.obligation.map(|obligation| obligation.as_str()),
+        significant_decision: verdict
+            .system
+            .and_then(|system| system.significant_decision)
+            .map(|decision| decision.as_str()),
+        policy_version: rules.version(),
+        policy_sha256: rules.fingerprint(),
+        model_name: particulars.model_name,
+        model_version: particulars.model_version,
+        input_sha256: particulars.input_sha256,
+        request_id: particulars.request_id,
+        asked_by: particulars.asked_by,
+        software_version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// Ids in the form of UUID version 7: by time, and unique by the process' random part and a count.
+#[derive(Debug)]
+struct DecisionIds {
+    process: [u8; 4],
+    count: AtomicU64,
+}
+
+impl DecisionIds {
+    fn new() -> std::io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+        let [process @ .., a, b, c, d] = random;
+        // The count begins anywhere: two processes with the same random part still differ.
+        Ok(Self { process, count: AtomicU64::new(u64::from(u32::from_le_bytes([a, b, c, d]))) })
+    }
+
+    fn next(&self, now: Millis) -> DecisionId {
+        let [_, _, a, b, c, d, e, f] = now.0.to_be_bytes();
+        let [.., h, i, j, k, l] = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let [m, n, o, p] = self.process;
+        [a, b, c, d, e, f, 0x70 | (h & 0x0f), m, 0x80 | (n & 0x3f), o, p, 0, i, j, k, l]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may panic")]
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_of_version_7_and_each_is_its_own() {
+        let ids = DecisionIds::new().unwrap();
+        let made: BTreeSet<DecisionId> = (0..100_000).map(|_| ids.next(Millis(1_790_000_000_000))).collect();
+        assert_eq!(made.len(), 100_000);
+        let text = uuid_text(made.first().unwrap());
+        assert!(text.starts_with("01a0c450-6c00-7") && matches!(text.as_bytes()[19], b'8'..=b'b'), "{text}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Envoy's `ext_authz`, in its HTTP form: Envoy asks with the request that it has, under a prefix.
+//!
+//! The prefix names the system, so that no client can choose another: `path_prefix: /ext_authz/hiring`. The consumer is
+//! named by `x-quell-subject: type:value`; several, in one header or more, with commas between them, are one consumer's:
+//! all of them must be clear. A value is percent-encoded.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use percent_encoding::percent_decode_str;
+use quell_decision::{Question, Subject};
+use quell_telemetry::gate::Refused;
+
+use super::answer::Answer;
+use super::authzen::{json, recorded_id};
+use super::routes::{Shared, X_REQUEST_ID, request_id, unanswered};
+use crate::gate::{Decided, Gate, Particulars, Unanswered};
+
+const SUBJECT: HeaderName = HeaderName::from_static("x-quell-subject");
+const ACTION: HeaderName = HeaderName::from_static("x-quell-action");
+const TOKEN: HeaderName = HeaderName::from_static("x-quell-token");
+const MODEL: HeaderName = HeaderName::from_static("x-quell-model");
+const MODEL_VERSION: HeaderName = HeaderName::from_static("x-quell-model-version");
+
+const DECISION: HeaderName = HeaderName::from_static("x-quell-decision");
+const DECISION_ID: HeaderName = HeaderName::from_static("x-quell-decision-id");
+const REASON: HeaderName = HeaderName::from_static("x-quell-reason");
+const OBLIGATION: HeaderName = HeaderName::from_static("x-quell-obligation");
+
+/// How many identifiers one request may name.
+const SUBJECTS_MAX: usize = 16;
+
+/// What is asked for where no header says.
+const INFER: &str = "infer";
+
+/// As long may what callers say of the model be.
+const MODEL_BYTES_MAX: usize = 256;
+
+/// Any method, below the prefix.
+pub(super) async fn check(
+    State(shared): State<Arc<Shared>>,
+    Path(path): Path<Vec<(String, String)>>,
+    request: Request,
+) -> Response {
+    let began = Instant::now();
+    let headers = request.headers();
+    let system = path.first().map_or("", |(_, system)| system.as_str());
+    let mut response = if shared.shows_token(headers.get(&TOKEN)) {
+        checked(&shared.gate, system, headers).await.unwrap_or_else(|why| unanswered(&shared.gate, why))
+    } else {
+        shared.gate.refused(Refused::Unauthorized);
+        super::routes::unauthorized()
+    };
+    if let Some(id) = request_id(headers) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    shared.gate.metrics.answered(began.elapsed());
+    response
+}
+
+async fn checked(gate: &Gate, system: &str, headers: &HeaderMap) -> Result<Response, Unanswered> {
+    let rules = gate.rules();
+    let bounded = |name: &HeaderName| {
+        headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| text.len() <= MODEL_BYTES_MAX)
+    };
+    let particulars = Particulars {
+        model_name: bounded(&MODEL),
+        model_version: bounded(&MODEL_VERSION),
+        input_sha256: None,
+        request_id: recorded_id(headers),
+        asked_by: "ext_authz",
+    };
+    // An action that is no text is one that no policy declares.
+    let action = headers.get(&ACTION).map_or(INFER, |value| value.to_str().unwrap_or_default());
+    let subjects = subjects(headers, |identifier_type, value| rules.subject(identifier_type, value));
+    let mut decided: Vec<Decided<'_>> = Vec::with_capacity(subjects.len());
+    for subject in &subjects {
+        let resource_type = rules.resource_type();
+        let question = Question { subject, resource_type, system, action, wants_review: false };
+        let one = gate.decide(&rules, question, particulars)?;
+        let permits = one.verdict.permits();
+        decided.push(one);
+        if !permits {
+            break;
+        }
+    }
+    gate.record(&mut decided).await?;
+    // Of several that permit, one that owes something.
+    let telling = decided.iter().find(|one| !one.verdict.permits());
+    let telling = telling.or_else(|| decided.iter().find(|one| one.verdict.obligation.is_some())).or(decided.first());
+    let Some(telling) = telling else { return Err(Unanswered::NotRecorded) };
+    let verdict = &telling.verdict;
+    let status = match (verdict.permits(), verdict.is_error()) {
+        (true, _) => StatusCode::OK,
+        (false, true) => StatusCode::SERVICE_UNAVAILABLE,
+        (false, false) => StatusCode::FORBIDDEN,
+    };
+    let mut response = json(status, &Answer::decided(telling, &rules));
+    let told = response.headers_mut();
+    told.insert(DECISION, HeaderValue::from_static(if verdict.permits() { "permit" } else { "deny" }));
+    told.insert(REASON, HeaderValue::from_static(verdict.reason.as_str()));
+    if let Ok(id) = HeaderValue::from_str(&telling.id_text) {
+        told.insert(DECISION_ID, id);
+    }
+    if let Some(obligation) = verdict.obligation {
+        told.insert(OBLIGATION, HeaderValue::from_static(obligation.as_str()));
+    }
+    Ok(response)
+}
+
+/// Whom a request is about. One that names nobody, too many, or what cannot be read, is about nobody who could be clear.
+fn subjects(headers: &HeaderMap, identify: impl Fn(&str, &str) -> Subject) -> Vec<Subject> {
+    let one = |text: &str| -> Option<Subject> {
+        let (identifier_type, value) = text.trim().split_once(':')?;
+        let value = percent_decode_str(value).decode_utf8().ok()?;
+        Some(identify(identifier_type, &value))
+    };
+    let mut subjects = Vec::new();
+    for header in headers.get_all(&SUBJECT) {
+        let Ok(text) = header.to_str() else { return vec![Subject::Invalid] };
+        subjects.extend(text.split(',').map(|text| one(text).unwrap_or(Subject::Invalid)));
+    }
+    if subjects.is_empty() || subjects.len() > SUBJECTS_MAX {
+        return vec![Subject::Invalid];
+    }
+    subjects
+}

@@ -1,0 +1,107 @@
+//! What is answered under which path.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use quell_http::Token;
+use quell_telemetry::TEXT_FORMAT;
+use quell_telemetry::gate::Refused;
+
+use super::{authzen, discovery, ext_authz};
+use crate::gate::{Gate, Unanswered};
+
+/// What a caller names its request by.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the routes share.
+pub(super) struct Shared {
+    pub gate: Arc<Gate>,
+    pub token: Option<Token>,
+    /// Where callers find this gate, without a slash at the end.
+    pub url: String,
+}
+
+impl Shared {
+    /// Whether a request shows the token, if there is one.
+    pub fn is_authorized(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+        shown.is_some_and(|(scheme, shown)| scheme.eq_ignore_ascii_case("bearer") && token.is(shown.trim()))
+    }
+
+    /// The same of a header of its own: in Envoy's questions `authorization` is the client's.
+    pub fn shows_token(&self, shown: Option<&HeaderValue>) -> bool {
+        let Some(token) = &self.token else { return true };
+        shown.and_then(|shown| shown.to_str().ok()).is_some_and(|shown| token.is(shown))
+    }
+}
+
+pub(super) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/access/v1/evaluation", post(authzen::evaluation))
+        .route("/access/v1/evaluations", post(authzen::evaluations))
+        .route("/.well-known/authzen-configuration", get(discovery::configuration))
+        .route("/ext_authz/{system}", any(ext_authz::check))
+        .route("/ext_authz/{system}/", any(ext_authz::check))
+        .route("/ext_authz/{system}/{*path}", any(ext_authz::check))
+        .route("/health/live", get(async || "live\n"))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(nothing_here)
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.gate.is_ready() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, "waiting for all opt-outs to be read\n").into_response()
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let gate = &shared.gate;
+    gate.metrics.set_staleness(gate.staleness());
+    gate.metrics.set_suppressed(gate.suppressions().len());
+    match gate.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Err(error) => message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn nothing_here(request: Request) -> Response {
+    let mut response = message(StatusCode::NOT_FOUND, "there is nothing here");
+    if let Some(id) = request_id(request.headers()) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    response
+}
+
+/// The request's id, to be given back as it came.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(X_REQUEST_ID).cloned()
+}
+
+/// An error, as AuthZEN has it: a status and a message.
+pub(super) fn message(status: StatusCode, text: &str) -> Response {
+    (status, text.to_owned()).into_response()
+}
+
+pub(super) fn unauthorized() -> Response {
+    let mut response = message(StatusCode::UNAUTHORIZED, "the request does not show the gate's token");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+pub(super) fn unanswered(gate: &Gate, why: Unanswered) -> Response {
+    gate.refused(match why {
+        Unanswered::NotReady => Refused::NotReady,
+        Unanswered::NotRecorded => Refused::NotRecorded,
+    });
+    let mut response = message(StatusCode::SERVICE_UNAVAILABLE, &why.to_string());
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}

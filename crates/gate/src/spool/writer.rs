@@ -1,0 +1,138 @@
+//! The thread that writes the spool.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use quell_telemetry::gate::{GateEvent as _, SpoolStalled};
+use tokio::sync::{mpsc, oneshot};
+
+use super::segment::BlockBuilder;
+use super::{DecisionId, Segment, SegmentNumber, Shared, Tail};
+
+/// A segment is removed as a whole: small ones give their room back early.
+const SEGMENTS_AT_LEAST: u64 = 8;
+
+/// And beyond this size nothing is won.
+const SEGMENT_BYTES_MAX: u64 = 16 << 20;
+
+/// What is written, and synced, at once at most.
+const BLOCK_BYTES_MAX: usize = 1 << 20;
+
+/// How long to wait before a full or failing disk is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// What is to be recorded, and whom to tell.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub records: Vec<(DecisionId, Vec<u8>)>,
+    pub done: oneshot::Sender<()>,
+}
+
+/// Writes what comes.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    entries: mpsc::Receiver<Entry>,
+    /// None after a failure, until a new one can be begun.
+    segment: Option<Segment>,
+    next: SegmentNumber,
+    is_stalled: bool,
+}
+
+impl Writer {
+    pub fn begin(shared: Arc<Shared>, first: SegmentNumber, entries: mpsc::Receiver<Entry>) -> io::Result<Self> {
+        let mut writer = Self { shared, entries, segment: None, next: first, is_stalled: false };
+        writer.begin_segment()?;
+        Ok(writer)
+    }
+
+    /// Until nobody can record any more.
+    pub fn run(mut self) {
+        let mut group = Vec::new();
+        while let Some(first) = self.entries.blocking_recv() {
+            let mut bytes = bytes_of(&first);
+            group.push(first);
+            // B1: all that came while the disk was busy is synced at once; none waits for more to come.
+            while bytes < BLOCK_BYTES_MAX {
+                let Ok(entry) = self.entries.try_recv() else { break };
+                bytes += bytes_of(&entry);
+                group.push(entry);
+            }
+            self.record(&mut group);
+        }
+    }
+
+    /// Tries until all of a group is on disk, or nobody waits for it any more.
+    fn record(&mut self, group: &mut Vec<Entry>) {
+        loop {
+            // Whoever gave up has not answered, and asks again: a record now would be of a decision that never was.
+            group.retain(|entry| !entry.done.is_closed());
+            if group.is_empty() {
+                return;
+            }
+            let mut block = BlockBuilder::default();
+            group.iter().flat_map(|entry| &entry.records).for_each(|record| block.push(record));
+            match self.write(&block.finish()) {
+                Ok(()) => break,
+                Err(error) => self.stalled(&error),
+            }
+            std::thread::sleep(TRY_AGAIN);
+        }
+        self.is_stalled = false;
+        for entry in group.drain(..) {
+            // Who has gone meanwhile did not answer; the record stays.
+            entry.done.send(()).unwrap_or_default();
+        }
+    }
+
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        let options = &self.shared.options;
+        let bytes = block.len() as u64;
+        if self.shared.bytes.load(Ordering::Acquire) + bytes > options.bytes_max {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool has reached spool.size"));
+        }
+        let segment_bytes_max = SEGMENT_BYTES_MAX.min(options.bytes_max / SEGMENTS_AT_LEAST);
+        if self.segment.as_ref().is_none_or(|segment| segment.bytes + bytes > segment_bytes_max) {
+            self.begin_segment()?;
+        }
+        let Some(mut segment) = self.segment.take() else { return Ok(()) };
+        match segment.append(block) {
+            Ok(()) => {
+                self.shared.grew(bytes);
+                self.shared.set_tail(Tail { segment: segment.number, bytes: segment.bytes });
+                self.segment = Some(segment);
+                Ok(())
+            }
+            Err(error) => {
+                // What is left of the block has no place in any count; if it cannot be cut off, the reader stops there.
+                if let Err(error) = segment.cut() {
+                    tracing::warn!(%error, "cannot cut off what was not written whole");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let number = self.next;
+        let created = Segment::create(&self.shared.options.path, number);
+        // Whether or not it is there, its name is not used again.
+        self.next = number.next();
+        let segment = created?;
+        self.shared.grew(segment.bytes);
+        self.shared.set_tail(Tail { segment: number, bytes: segment.bytes });
+        self.segment = Some(segment);
+        Ok(())
+    }
+
+    fn stalled(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_stalled, true) {
+            SpoolStalled { reason: &error.to_string() }.emit(&self.shared.metrics);
+        }
+    }
+}
+
+fn bytes_of(entry: &Entry) -> usize {
+    entry.records.iter().map(|(_, value)| value.len()).sum()
+}

@@ -1,0 +1,88 @@
+//! Envoy's `ext_authz`, HTTP form: 200, 403 or 503.
+
+use serde_json::json;
+
+use crate::running::{POLICY, Running, account, now};
+
+fn asked(running: &Running, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
+    running.ask(method, path, headers, None).status
+}
+
+#[test]
+fn a_request_goes_on_with_headers_for_the_model() {
+    let running = Running::start();
+    for (method, path) in [
+        ("GET", "/ext_authz/hiring"),
+        ("POST", "/ext_authz/hiring/v1/models/m:predict?x=y"),
+        ("DELETE", "/ext_authz/hiring/"),
+    ] {
+        let answered = running.ask(method, path, &[("x-quell-subject", "account_id:somebody")], None);
+        assert_eq!((answered.status, answered.header("x-quell-decision")), (200, Some("permit")), "{method} {path}");
+        assert_eq!(answered.header("x-quell-reason"), Some("clear"));
+        assert!(answered.header("x-quell-decision-id").is_some_and(|id| id.len() == 36));
+    }
+}
+
+#[test]
+fn a_refused_request_names_the_alternative() {
+    let running = Running::start();
+    let answered = running.ask("POST", "/ext_authz/hiring/predict", &[("x-quell-subject", "account_id:hired")], None);
+    assert_eq!((answered.status, answered.header("x-quell-decision")), (403, Some("deny")));
+    assert_eq!(answered.header("x-quell-obligation"), Some("human_review"));
+    let body = answered.json();
+    assert_eq!(body["decision"], false);
+    assert_eq!(body["context"]["obligations"][0]["properties"], json!({ "action": "human_review" }));
+    let appeal = running.ask("POST", "/ext_authz/pricing/predict", &[("x-quell-subject", "account_id:out")], None);
+    assert_eq!((appeal.status, appeal.header("x-quell-obligation")), (200, Some("human_appeal")));
+}
+
+#[test]
+fn every_identifier_that_is_named_has_to_be_clear() {
+    let running = Running::start();
+    let of = |subjects: &[&str]| {
+        let headers: Vec<_> = subjects.iter().map(|subject| ("x-quell-subject", *subject)).collect();
+        asked(&running, "GET", "/ext_authz/hiring/", &headers)
+    };
+    assert_eq!(of(&["account_id:a", "account_id:b"]), 200);
+    assert_eq!(of(&["account_id:a", "account_id:hired"]), 403);
+    assert_eq!(of(&["account_id:a,account_id:hired"]), 403);
+    assert_eq!(of(&["account_id:a, email:Ada%40example.com"]), 403);
+    assert_eq!(of(&["email:ada@example.com"]), 403);
+}
+
+#[test]
+fn who_is_not_named_or_not_understood_is_not_clear() {
+    let running = Running::start();
+    let of = |subject: &str| asked(&running, "GET", "/ext_authz/hiring/", &[("x-quell-subject", subject)]);
+    assert_eq!(asked(&running, "GET", "/ext_authz/hiring/", &[]), 403);
+    for wrong in ["", "account_id", "account_id:", "shoe_size:43", "account_id:a,", "account_id:%ff"] {
+        assert_eq!(of(wrong), 403, "{wrong}");
+    }
+    assert_eq!(of(&vec!["account_id:a"; 17].join(",")), 403);
+    assert_eq!(of(&vec!["account_id:a"; 16].join(",")), 200);
+    assert_eq!(asked(&running, "GET", "/ext_authz/unheard-of/", &[("x-quell-subject", "account_id:a")]), 403);
+    let action = [("x-quell-subject", "account_id:a"), ("x-quell-action", "explain")];
+    assert_eq!(asked(&running, "GET", "/ext_authz/hiring/", &action), 403);
+}
+
+#[test]
+fn a_value_may_hold_whatever_is_percent_encoded() {
+    let mut running = Running::start();
+    running.hears(&account("a,b:ü%"), &[("admt", true)]);
+    let of = |subject: &str| asked(&running, "GET", "/ext_authz/hiring/", &[("x-quell-subject", subject)]);
+    assert_eq!(of("account_id:a%2Cb%3A%C3%BC%25"), 403);
+    assert_eq!(of("account_id:a%2Cb"), 200);
+}
+
+#[test]
+fn when_unsure_it_says_so() {
+    let running = Running::with(POLICY, "admt_system", None, 1 << 20);
+    let of =
+        |system: &str| asked(&running, "GET", &format!("/ext_authz/{system}/"), &[("x-quell-subject", "account_id:a")]);
+    assert_eq!(of("credit"), 503, "not ready");
+    running.gate.set_ready(true);
+    assert_eq!(of("credit"), 503, "stale, and on_stale is error");
+    assert_eq!(of("hiring"), 403, "stale, and on_stale is deny");
+    running.gate.set_as_of(now());
+    assert_eq!(of("credit"), 200);
+}

@@ -1,0 +1,166 @@
+//! The metrics of a gate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+
+use crate::definitions;
+use crate::metrics::{RenderError, counter, counters, float_gauge, gauge, gauges, histogram};
+
+/// The label of a system that no policy declares: what callers make up is no label.
+const UNKNOWN: &str = "unknown";
+
+/// What labels can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateValues {
+    /// The policy's systems.
+    pub systems: Vec<String>,
+    /// The reasons, each with whether it is a permit.
+    pub reasons: Vec<(&'static str, bool)>,
+}
+
+/// Why a question got no decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It could not be understood, or was too long.
+    Malformed,
+    /// It did not show the token.
+    Unauthorized,
+    /// Not everything has been read yet.
+    NotReady,
+    /// The decision could not be recorded in time.
+    NotRecorded,
+}
+
+impl Refused {
+    const ALL: [Self; 4] = [Self::Malformed, Self::Unauthorized, Self::NotReady, Self::NotRecorded];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unauthorized => "unauthorized",
+            Self::NotReady => "not_ready",
+            Self::NotRecorded => "not_recorded",
+        }
+    }
+}
+
+/// Every metric of one gate. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct GateMetrics {
+    registry: Registry,
+    pub(crate) series: Arc<Series>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Series {
+    decisions: IntCounterVec,
+    decision_seconds: Histogram,
+    refused: IntCounterVec,
+    ready: IntGauge,
+    pub(crate) suppressed: IntGauge,
+    pub(crate) copy_bytes: IntGauge,
+    pub(crate) copies_discarded: IntCounter,
+    pub(crate) not_understood: IntCounter,
+    staleness: Gauge,
+    pub(crate) spool_bytes: IntGauge,
+    pub(crate) spool_stalls: IntCounter,
+    pub(crate) delivered: IntCounter,
+    pub(crate) policies: IntCounterVec,
+}
+
+impl GateMetrics {
+    /// The metrics of a build's version.
+    #[must_use]
+    pub fn new(version: &str, values: &GateValues) -> Self {
+        let registry = Registry::new();
+        let decisions = counters(&registry, definitions::GATE_DECISIONS);
+        for system in values.systems.iter().map(String::as_str).chain([UNKNOWN]) {
+            for (reason, permits) in &values.reasons {
+                decisions.with_label_values(&[system, decision(*permits), reason]).reset();
+            }
+        }
+        let refused = counters(&registry, definitions::GATE_REFUSED);
+        Refused::ALL.iter().for_each(|why| refused.with_label_values(&[why.as_str()]).reset());
+        let policies = counters(&registry, definitions::GATE_POLICIES);
+        ["taken", "refused"].iter().for_each(|outcome| policies.with_label_values(&[*outcome]).reset());
+        gauges(&registry, definitions::BUILD_INFO).with_label_values(&[version]).set(1);
+        let staleness = float_gauge(&registry, definitions::GATE_STALENESS);
+        staleness.set(f64::INFINITY);
+        let series = Series {
+            decision_seconds: histogram(&registry, definitions::GATE_DECISION_SECONDS),
+            ready: gauge(&registry, definitions::GATE_READY),
+            suppressed: gauge(&registry, definitions::GATE_SUPPRESSED),
+            copy_bytes: gauge(&registry, definitions::GATE_COPY_BYTES),
+            copies_discarded: counter(&registry, definitions::GATE_COPIES_DISCARDED),
+            not_understood: counter(&registry, definitions::GATE_NOT_UNDERSTOOD),
+            spool_bytes: gauge(&registry, definitions::GATE_SPOOL_BYTES),
+            spool_stalls: counter(&registry, definitions::GATE_SPOOL_STALLS),
+            delivered: counter(&registry, definitions::GATE_DELIVERED),
+            staleness,
+            policies,
+            decisions,
+            refused,
+        };
+        Self { registry, series: Arc::new(series) }
+    }
+
+    /// A decision was recorded, and is answered.
+    pub fn decided(&self, system: Option<&str>, permits: bool, reason: &str) {
+        let labels = [system.unwrap_or(UNKNOWN), decision(permits), reason];
+        self.series.decisions.with_label_values(&labels).inc();
+    }
+
+    /// A question was answered, in so much time.
+    pub fn answered(&self, took: Duration) {
+        self.series.decision_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A question got no decision.
+    pub fn refused(&self, why: Refused) {
+        self.series.refused.with_label_values(&[why.as_str()]).inc();
+    }
+
+    /// Whether questions are answered.
+    pub fn set_ready(&self, ready: bool) {
+        self.series.ready.set(i64::from(ready));
+    }
+
+    /// How many identifiers are in the index.
+    pub fn set_suppressed(&self, count: usize) {
+        self.series.suppressed.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How old what is known is; infinitely old while nobody says.
+    pub fn set_staleness(&self, staleness: Option<Duration>) {
+        self.series.staleness.set(staleness.map_or(f64::INFINITY, |staleness| staleness.as_secs_f64()));
+    }
+
+    /// How large the spool is.
+    pub fn set_spool_bytes(&self, bytes: u64) {
+        self.series.spool_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How large the local copy is.
+    pub fn set_copy_bytes(&self, bytes: u64) {
+        self.series.copy_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// A record of the suppressions' topic could not be understood.
+    pub fn not_understood(&self) {
+        self.series.not_understood.inc();
+    }
+
+    /// All of them in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn text(&self) -> Result<String, RenderError> {
+        Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
+    }
+}
+
+fn decision(permits: bool) -> &'static str {
+    if permits { "permit" } else { "deny" }
+}
