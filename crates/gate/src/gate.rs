@@ -1,6 +1,6 @@
 //! The gate itself: what is known, what is held to, and how a question becomes a recorded decision.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -72,7 +72,9 @@ pub struct Gate {
     decisions: String,
     pub(crate) metrics: GateMetrics,
     ids: DecisionIds,
-    is_ready: AtomicBool,
+    /// Odd while questions are answered. It only grows: whoever sees the same number before and after a look has seen an
+    /// index that was whole all the time.
+    readiness: AtomicU64,
     as_of: AtomicI64,
     timeline: Timeline,
     began: Instant,
@@ -93,7 +95,7 @@ impl Gate {
             decisions: parts.decisions,
             metrics: parts.metrics,
             ids: DecisionIds::new()?,
-            is_ready: AtomicBool::new(false),
+            readiness: AtomicU64::new(0),
             as_of: AtomicI64::new(UNKNOWN),
             timeline: Timeline::default(),
             began: Instant::now(),
@@ -102,14 +104,16 @@ impl Gate {
 
     /// Whether all that stood in the topic at the start has been read.
     pub fn set_ready(&self, ready: bool) {
-        self.is_ready.store(ready, Ordering::Release);
-        self.metrics.set_ready(ready);
+        let other = |readiness: u64| (is_odd(readiness) != ready).then_some(readiness + 1);
+        if self.readiness.fetch_update(Ordering::AcqRel, Ordering::Acquire, other).is_ok() {
+            self.metrics.set_ready(ready);
+        }
     }
 
     /// Whether questions are answered.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Acquire)
+        is_odd(self.readiness.load(Ordering::Acquire))
     }
 
     /// Every opt-out up to then is in the index. It never goes back.
@@ -154,12 +158,16 @@ impl Gate {
         question: Question<'_>,
         particulars: Particulars<'_>,
     ) -> Result<Decided<'a>, Unanswered> {
-        if !self.is_ready() {
+        let readiness = self.readiness.load(Ordering::Acquire);
+        if !is_odd(readiness) {
             return Err(Unanswered::NotReady);
         }
         // Q3: first the time, then the look: whatever is taken up in between is newer than what is claimed.
         let freshness = self.freshness();
         let verdict = decide(rules, &self.suppressions, &*self.copy, question, freshness);
+        if self.readiness.load(Ordering::Acquire) != readiness {
+            return Err(Unanswered::NotReady);
+        }
         let id = self.ids.next(freshness.now);
         let id_text = uuid_text(&id);
         let message = message(&id_text, freshness.now, rules, question, particulars, &verdict);
@@ -193,6 +201,10 @@ impl Gate {
         let monotonic = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
         Freshness { as_of, now: self.timeline.now(wall_clock(), monotonic) }
     }
+}
+
+fn is_odd(number: u64) -> bool {
+    number & 1 == 1
 }
 
 fn wall_clock() -> Millis {

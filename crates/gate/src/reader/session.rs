@@ -1,0 +1,331 @@
+//! One assignment of all partitions, until something changes that needs another.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use quell_decision::{Change, Watermark};
+use quell_domain::Millis;
+use quell_telemetry::gate::{GateEvent as _, GateMetrics, GateReady};
+use quell_wire::Decoder;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
+
+use super::catching_up::{CatchingUp, Offsets, has_reached};
+use super::changes::{Understood, understand};
+use super::resuming::{Met, Misfit, Resuming};
+use super::{ReadError, ReaderParts};
+use crate::local_copy::{Anchor, Positions, RewriteError};
+
+/// How long to wait for a record.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How long a question to the brokers waits.
+const ASK: Duration = Duration::from_secs(5);
+
+/// How many records are taken up at once.
+const BATCH_RECORDS_MAX: usize = 10_000;
+
+/// How long to wait before a failing disk, or a schema registry that does not answer, is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether partitions were added while nothing is said.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a session ended.
+pub(super) enum Ended {
+    Stopped,
+    /// The same is read on, with more partitions.
+    PartitionsAdded,
+    /// The copy is of no use for this topic.
+    Unfit(&'static str),
+}
+
+/// Says nothing: whoever polls does.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "quell::gate", %error, reason, "a reader met an error");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+pub(super) struct Session<'a> {
+    parts: &'a mut ReaderParts,
+    stop: &'a AtomicBool,
+    began: Instant,
+    consumer: BaseConsumer<Quiet>,
+    probe: BaseConsumer<Quiet>,
+    resuming: BTreeMap<i32, Resuming>,
+    /// How far each partition of the suppressions has been read.
+    read: Offsets,
+    /// How far they went at the start.
+    ends_at_start: Offsets,
+    /// How many partitions the watermarks have.
+    watermarks: usize,
+    catching_up: CatchingUp,
+    changes: Vec<Change>,
+    positions: Positions,
+    looked_at: Instant,
+}
+
+impl<'a> Session<'a> {
+    pub fn run(parts: &'a mut ReaderParts, stop: &'a AtomicBool, began: Instant) -> Result<Ended, ReadError> {
+        let consumer: BaseConsumer<Quiet> = parts.kafka.reader().create_with_context(Quiet)?;
+        let probe: BaseConsumer<Quiet> = parts.kafka.probe().create_with_context(Quiet)?;
+        let mut session = Self {
+            resuming: BTreeMap::new(),
+            read: Offsets::new(),
+            ends_at_start: Offsets::new(),
+            watermarks: 0,
+            catching_up: CatchingUp::default(),
+            changes: Vec::new(),
+            positions: Positions::default(),
+            looked_at: Instant::now(),
+            parts,
+            stop,
+            began,
+            consumer,
+            probe,
+        };
+        if let Err(misfit) = session.assign()? {
+            return Ok(Ended::Unfit(misfit));
+        }
+        while !session.stop.load(Ordering::Acquire) {
+            if let Some(ended) = session.turn()? {
+                return Ok(ended);
+            }
+        }
+        Ok(Ended::Stopped)
+    }
+
+    /// Every partition of both topics, each from where it is read on.
+    fn assign(&mut self) -> Result<Result<(), Misfit>, ReadError> {
+        let mut list = TopicPartitionList::new();
+        let topic = self.parts.suppressions.clone();
+        for partition in partitions(&self.probe, &topic)? {
+            let (low, high) = self.probe.fetch_watermarks(&topic, partition, ASK)?;
+            let resuming = match Resuming::new(self.parts.copy.positions().0.get(&partition), low, high) {
+                Ok(resuming) => resuming,
+                Err(misfit) => return Ok(Err(misfit)),
+            };
+            list.add_partition_offset(&topic, partition, Offset::Offset(resuming.from))?;
+            self.read.insert(partition, resuming.from);
+            self.ends_at_start.insert(partition, high);
+            self.resuming.insert(partition, resuming);
+        }
+        // Without one, nobody says how old what is known is: it answers that.
+        self.watermarks = partitions(&self.probe, &self.parts.watermarks).unwrap_or_default().len();
+        for partition in (0..).take(self.watermarks) {
+            let (low, _) = self.probe.fetch_watermarks(&self.parts.watermarks, partition, ASK)?;
+            list.add_partition_offset(&self.parts.watermarks, partition, Offset::Offset(low))?;
+        }
+        self.consumer.assign(&list)?;
+        Ok(Ok(()))
+    }
+
+    /// Takes up what has come.
+    fn turn(&mut self) -> Result<Option<Ended>, ReadError> {
+        let mut wait = POLL;
+        while self.changes.len() < BATCH_RECORDS_MAX {
+            match self.consumer.poll(wait) {
+                None => break,
+                // librdkafka goes on by itself when the brokers are back.
+                Some(Err(error)) if passes_by_itself(&error) => break,
+                Some(Err(error)) => return Err(error.into()),
+                Some(Ok(message)) if message.topic() == self.parts.watermarks => {
+                    match self.parts.decoder.watermark(message.payload()) {
+                        Ok(said) => self.catching_up.take(Watermark {
+                            shard: said.shard,
+                            shards: said.shards,
+                            complete_through: Millis(said.complete_through),
+                            observed_at: Millis(said.observed_at),
+                        }),
+                        // A deleted one, or one of a later version: what is known grows old without it.
+                        Err(error) => tracing::debug!(target: "quell::gate", %error, "not a watermark"),
+                    }
+                }
+                Some(Ok(message)) => {
+                    let Some(resuming) = self.resuming.get_mut(&message.partition()) else { continue };
+                    match heard(&self.parts.decoder, resuming, &message, self.stop) {
+                        Ok(Some((understood, anchor))) => {
+                            self.positions.read(message.partition(), anchor);
+                            self.changes.extend(change(understood, &self.parts.gate.metrics));
+                        }
+                        Ok(None) => {}
+                        Err(misfit) => return Ok(Some(Ended::Unfit(misfit))),
+                    }
+                }
+            }
+            wait = Duration::ZERO;
+        }
+        self.take_up();
+        if let Err(misfit) = self.look_where_it_is()? {
+            return Ok(Some(Ended::Unfit(misfit)));
+        }
+        if let Some(ended) = self.rewrite() {
+            return Ok(Some(ended));
+        }
+        self.tell();
+        if self.ask()? { Ok(Some(Ended::PartitionsAdded)) } else { Ok(None) }
+    }
+
+    /// Into the file, then into the index. A disk that fails is waited for: what is known grows old meanwhile.
+    fn take_up(&mut self) {
+        if self.positions.0.is_empty() {
+            return;
+        }
+        while !self.stop.load(Ordering::Acquire) {
+            match self.parts.copy.take(&self.changes, &self.positions, &self.parts.index) {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::error!(target: "quell::gate", %error, "cannot write the local copy; trying again");
+                    std::thread::sleep(TRY_AGAIN);
+                }
+            }
+        }
+        self.changes.clear();
+        self.positions = Positions::default();
+        self.parts.gate.metrics.set_copy_bytes(self.parts.copy.bytes());
+    }
+
+    /// librdkafka counts the markers of transactions, too, which no record tells of.
+    fn look_where_it_is(&mut self) -> Result<Result<(), Misfit>, ReadError> {
+        let positions = self.consumer.position()?;
+        for element in positions.elements_for_topic(&self.parts.suppressions) {
+            if let Offset::Offset(next_offset) = element.offset() {
+                self.read.insert(element.partition(), next_offset);
+                let resuming = self.resuming.get(&element.partition());
+                if let Some(Err(misfit)) = resuming.map(|resuming| resuming.reached(next_offset)) {
+                    return Ok(Err(misfit));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn rewrite(&mut self) -> Option<Ended> {
+        let ReaderParts { copy, index, .. } = &mut *self.parts;
+        if !copy.wants_rewriting(index) {
+            return None;
+        }
+        match copy.rewrite(index) {
+            Ok(_) => None,
+            Err(RewriteError::Unreadable) => Some(Ended::Unfit("a record of it cannot be read")),
+            Err(error @ RewriteError::Io(_)) => {
+                tracing::warn!(target: "quell::gate", %error, "the local copy stays as it is");
+                None
+            }
+        }
+    }
+
+    /// What has been read, and what that is good for.
+    fn tell(&mut self) {
+        let gate = &self.parts.gate;
+        if !gate.is_ready() && has_reached(&self.read, &self.ends_at_start) {
+            gate.set_ready(true);
+            GateReady { identifiers: self.parts.index.len(), took: self.began.elapsed() }.emit(&gate.metrics);
+        }
+        if let Some(as_of) = self.catching_up.read(&self.read) {
+            gate.set_as_of(as_of);
+        }
+    }
+
+    /// How far the topic goes, if the engine has said something since; and which partitions it has. Whether they are more.
+    fn ask(&mut self) -> Result<bool, ReadError> {
+        let said = self.catching_up.said();
+        if said.is_none() && self.looked_at.elapsed() < LOOK_EVERY {
+            return Ok(false);
+        }
+        self.looked_at = Instant::now();
+        if partitions(&self.probe, &self.parts.watermarks).unwrap_or_default().len() > self.watermarks {
+            return Ok(true);
+        }
+        let topic = &self.parts.suppressions;
+        let mut ends = Offsets::new();
+        for partition in partitions(&self.probe, topic)? {
+            if !self.resuming.contains_key(&partition) {
+                return Ok(true);
+            }
+            if said.is_some() {
+                ends.insert(partition, self.probe.fetch_watermarks(topic, partition, ASK)?.1);
+            }
+        }
+        if let Some(said) = said {
+            self.catching_up.wait(said, ends);
+        }
+        Ok(false)
+    }
+}
+
+/// What a record says, if the copy does not have it. Waits for a schema registry that does not answer.
+fn heard(
+    decoder: &Decoder,
+    resuming: &mut Resuming,
+    message: &BorrowedMessage<'_>,
+    stop: &AtomicBool,
+) -> Result<Option<(Understood, Anchor)>, Misfit> {
+    let timestamp = message.timestamp().to_millis().unwrap_or(0);
+    let anchor = Anchor::new(message.offset(), timestamp, message.key(), message.payload());
+    if resuming.meets(anchor)? == Met::Known {
+        return Ok(None);
+    }
+    while !stop.load(Ordering::Acquire) {
+        match understand(decoder, message.key(), message.payload(), Millis(timestamp)) {
+            Ok(understood) => return Ok(Some((understood, anchor))),
+            Err(error) => {
+                tracing::warn!(target: "quell::gate", %error, "a suppression cannot be read yet");
+                std::thread::sleep(TRY_AGAIN);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn change(understood: Understood, metrics: &GateMetrics) -> Option<Change> {
+    match understood {
+        Understood::Change(change) => Some(change),
+        Understood::Restricts(change) => {
+            metrics.not_understood();
+            tracing::error!(
+                target: "quell::gate",
+                identifier = %change.identifier(),
+                "a suppression cannot be understood; its identifier is taken to be opted out of everything"
+            );
+            Some(change)
+        }
+        Understood::Nobodys => {
+            metrics.not_understood();
+            tracing::error!(target: "quell::gate", "a suppression cannot be understood, and its key is nobody's");
+            None
+        }
+    }
+}
+
+fn passes_by_itself(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::PartitionEOF
+        )
+    )
+}
+
+fn partitions(probe: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>, ReadError> {
+    let metadata = probe.fetch_metadata(Some(topic), ASK)?;
+    let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
+    let known = known.filter(|known| !known.partitions().is_empty());
+    let known = known.ok_or_else(|| ReadError::NoTopic(topic.to_owned()))?;
+    Ok(known.partitions().iter().map(|partition| partition.id()).collect())
+}
