@@ -466,7 +466,7 @@ fn what_config_show_defaults_prints_is_a_file_to_begin_with() {
     [engine]
     threads = 2
     relax_after = "10s"
-    epoch_records_max = 20000
+    epoch_records_max = 40000
     epoch_bytes_max = "16MiB"
     review_rate = 10000
     standby_replicas = 0

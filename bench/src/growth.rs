@@ -139,3 +139,8 @@ pub fn last_by_first(runs: &[GrowthRun]) -> f64 {
     let micros = |run: &GrowthRun| run.application_cpu / run.events as f64;
     micros(&runs[runs.len() - 1]) / micros(&runs[0])
 }
+
+/// The most memory that it had at the last size, beyond `store.memory`, in MiB.
+pub fn memory_beyond_store(runs: &[GrowthRun]) -> f64 {
+    runs[runs.len() - 1].peak_memory_bytes as f64 / 1024.0 / 1024.0 - 512.0
+}
