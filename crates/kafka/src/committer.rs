@@ -39,6 +39,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long the flush naps when nothing has come back yet. `flush` itself looks every 10 ms only.
 const FLUSH_NAP: Duration = Duration::from_micros(200);
 
+/// How batches are packed.
+const COMPRESSION: &str = "compression.type";
+
 /// An epoch, and what the group must still think of us.
 pub(crate) struct Job {
     pub epoch: PreparedEpoch,
@@ -213,7 +216,7 @@ enum Fault {
 }
 
 impl Worker {
-    fn run(self, unsettled: Option<EpochNumber>, jobs: &Receiver<Job>, ended: &Sender<Ended>) {
+    fn run(mut self, unsettled: Option<EpochNumber>, jobs: &Receiver<Job>, ended: &Sender<Ended>) {
         let Some(mut producer) = self.new_producer() else { return };
         if let Some(epoch) = unsettled {
             let error = CommitError::Ambiguous("a call to kafka's client did not come back".to_owned());
@@ -235,7 +238,12 @@ impl Worker {
                     Ok(changelog.into_iter().map(|(shard, last)| (ShardNumber(shard), Offset(last).next())).collect())
                 }
                 Err(fault) => {
-                    let (error, usable) = self.give_up(&producer, fault);
+                    let (mut error, mut usable) = self.give_up(&producer, fault);
+                    if let CommitError::TooLarge(reason) = &error
+                        && self.packs_from_now_on()
+                    {
+                        (error, usable) = (CommitError::Aborted(reason.clone()), false);
+                    }
                     if !usable {
                         drop(producer);
                         let Some(new) = self.new_producer() else { return };
@@ -268,6 +276,17 @@ impl Worker {
             std::thread::sleep(TRY_AGAIN);
         }
         None
+    }
+
+    /// A broker's limit is on what producers have packed, so a record that came in packed may have to go out packed. Whether
+    /// that is yet to be tried.
+    fn packs_from_now_on(&mut self) -> bool {
+        let is_new = self.config.get(COMPRESSION) == Some("none");
+        if is_new {
+            tracing::info!("a record is too large as it is; from now on, records are compressed");
+            self.config.set(COMPRESSION, "lz4");
+        }
+        is_new
     }
 
     fn transact(&self, producer: &TransactionalProducer, job: &Job) -> Result<(), Fault> {
