@@ -18,16 +18,13 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::limits::Limits;
 
 /// Accepts connections while there is room for them.
-#[derive(Debug)]
-pub struct BoundedListener {
+pub(crate) struct BoundedListener {
     listener: TcpListener,
     room: Arc<Semaphore>,
     limits: Limits,
 }
 
 impl BoundedListener {
-    /// One that takes connections within limits.
-    #[must_use]
     pub fn new(listener: TcpListener, limits: Limits) -> Self {
         Self { listener, room: Arc::new(Semaphore::new(limits.connections_max)), limits }
     }
@@ -50,8 +47,7 @@ impl Listener for BoundedListener {
 }
 
 /// A connection that ends when its request is too long, or takes too long.
-#[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     limits: Limits,
     /// Bytes that came since the last answer.

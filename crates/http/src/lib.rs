@@ -20,15 +20,16 @@ mod problem;
 mod routes;
 mod same_machine;
 mod server;
+mod serving;
 mod token;
 mod view;
 
-pub use connection::{BoundedListener, Connection};
 pub use explanation::{
     CauseStep, Delivery, Edge, EffectiveRight, Explanation, HeldRelaxation, NamedIdentifier, OwnChoice, PublishedRight,
 };
 pub use limits::Limits;
 pub use problem::Problem;
 pub use server::{Options, Server, StartError};
+pub use serving::Serving;
 pub use token::{Token, TokenError};
 pub use view::{EngineView, ExplainError, Readiness};

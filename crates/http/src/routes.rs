@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::HttpBody as _;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -114,8 +114,12 @@ async fn explain(State(shared): State<Shared>, path: Result<Path<(String, String
 async fn only_for_the_trusted(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let now = Instant::now();
     match &shared.token {
-        Some(token) if !bearer(request.headers()).is_some_and(|shown| token.is(shown)) => {
-            if shared.paces.refusals.passes(now) { unauthorized() } else { too_many() }
+        Some(token) if !token.is_shown_by(request.headers()) => {
+            if shared.paces.refusals.passes(now) {
+                unauthorized()
+            } else {
+                too_many()
+            }
         }
         None if !is_meant_for_this_machine(request.headers()) => {
             problem(StatusCode::FORBIDDEN, "ask by the name localhost or 127.0.0.1, or set http.token and send it")
@@ -123,11 +127,6 @@ async fn only_for_the_trusted(State(shared): State<Shared>, request: Request, ne
         _ if !shared.paces.reads.passes(now) => too_many(),
         _ => next.run(request).await,
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Nothing here takes a body, so none is read; and no path is long.

@@ -3,22 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quell_telemetry::Metrics;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-use crate::connection::BoundedListener;
 use crate::limits::Limits;
 use crate::routes::{Shared, routes};
+use crate::serving::Serving;
 use crate::token::Token;
 use crate::view::EngineView;
-
-/// How long a stop waits for answers that are under way: longer than any of them takes, shorter than an operator's
-/// patience.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What the operator chooses.
 #[derive(Clone, Debug)]
@@ -68,11 +60,7 @@ impl Options {
 
 /// A server that answers until it is stopped, or dropped.
 #[derive(Debug)]
-pub struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<io::Result<()>>,
-}
+pub struct Server(Serving);
 
 impl Server {
     /// Listens and answers, on the runtime that it is called on.
@@ -81,38 +69,19 @@ impl Server {
     /// When it may not, or cannot.
     pub async fn start(options: Options, metrics: Metrics, view: Arc<dyn EngineView>) -> Result<Self, StartError> {
         options.check()?;
-        let listen = options.listen;
-        let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
-        let (stop, stopped) = oneshot::channel();
-        let listener = BoundedListener::new(listener, options.limits);
-        let router = routes(Shared::new(metrics, view, options));
-        let task = tokio::spawn(async move {
-            // Nothing is ever sent: it ends when the other end is dropped.
-            let until_dropped = async { drop(stopped.await) };
-            axum::serve(listener, router).with_graceful_shutdown(until_dropped).await
-        });
-        Ok(Self { address, stop, task })
+        let (listen, limits) = (options.listen, options.limits);
+        let serving = Serving::start(listen, limits, |_| routes(Shared::new(metrics, view, options))).await;
+        serving.map(Self).map_err(|source| StartError::Listen { listen, source })
     }
 
     /// Where it listens: the port that the system chose, if `listen` has port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// Takes no new requests and waits until those under way are answered, within a deadline.
     pub async fn stop(self) {
-        drop(self.stop);
-        let aborter = self.task.abort_handle();
-        match tokio::time::timeout(STOP_DEADLINE, self.task).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the http server ended with an error"),
-            Ok(Err(error)) => tracing::warn!(%error, "the http server ended with an error"),
-            Err(_) => {
-                aborter.abort();
-                tracing::warn!("some http requests were not answered in time");
-            }
-        }
+        self.0.stop().await;
     }
 }

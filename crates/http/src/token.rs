@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
 /// What a request must show to read identifiers. `http.token`
@@ -41,7 +42,14 @@ impl Token {
         &self.0
     }
 
-    /// Whether a request shows it. Takes the same time whatever is shown: hashes are compared, to the end, so that no
+    /// Whether a request shows it as `Authorization: Bearer <token>` (RFC 6750, 2.1).
+    #[must_use]
+    pub fn is_shown_by(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+        shown.is_some_and(|(scheme, shown)| scheme.eq_ignore_ascii_case("bearer") && self.is(shown.trim()))
+    }
+
+    /// Whether this is it. Takes the same time whatever is shown: hashes are compared, to the end, so that no
     /// answer's time tells how much of a guess was right.
     #[must_use]
     pub fn is(&self, shown: &str) -> bool {

@@ -28,9 +28,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Whether a request shows the token, if there is one.
     pub fn is_authorized(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
-        shown.is_some_and(|(scheme, shown)| scheme.eq_ignore_ascii_case("bearer") && token.is(shown.trim()))
+        self.token.as_ref().is_none_or(|token| token.is_shown_by(headers))
     }
 
     /// The same of a header of its own: in Envoy's questions `authorization` is the client's.
