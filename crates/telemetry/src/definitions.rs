@@ -283,7 +283,3 @@ pub const GATE_SPOOL_STALLS: Definition =
 /// What is in Kafka.
 pub const GATE_DELIVERED: Definition =
     metric("quell_gate_decisions_delivered_total", "Records of decisions that have arrived in Kafka.", &[]);
-
-/// Policies that were put before the gate.
-pub const GATE_POLICIES: Definition =
-    metric("quell_gate_policies_total", "Policies read while running, by outcome: taken, or refused.", &["outcome"]);

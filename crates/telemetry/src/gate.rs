@@ -6,5 +6,5 @@
 mod events;
 mod metrics;
 
-pub use events::{CopyDiscarded, CopyOpened, DecisionsDelivered, GateEvent, GateReady, PolicyTaken, SpoolStalled};
+pub use events::{CopyDiscarded, DecisionsDelivered, GateEvent, GateReady, SpoolStalled};
 pub use metrics::{GateMetrics, GateValues, Refused};

@@ -67,7 +67,6 @@ pub(crate) struct Series {
     pub(crate) spool_bytes: IntGauge,
     pub(crate) spool_stalls: IntCounter,
     pub(crate) delivered: IntCounter,
-    pub(crate) policies: IntCounterVec,
 }
 
 impl GateMetrics {
@@ -83,8 +82,6 @@ impl GateMetrics {
         }
         let refused = counters(&registry, definitions::GATE_REFUSED);
         Refused::ALL.iter().for_each(|why| refused.with_label_values(&[why.as_str()]).reset());
-        let policies = counters(&registry, definitions::GATE_POLICIES);
-        ["taken", "refused"].iter().for_each(|outcome| policies.with_label_values(&[*outcome]).reset());
         gauges(&registry, definitions::BUILD_INFO).with_label_values(&[version]).set(1);
         let staleness = float_gauge(&registry, definitions::GATE_STALENESS);
         staleness.set(f64::INFINITY);
@@ -99,7 +96,6 @@ impl GateMetrics {
             spool_stalls: counter(&registry, definitions::GATE_SPOOL_STALLS),
             delivered: counter(&registry, definitions::GATE_DELIVERED),
             staleness,
-            policies,
             decisions,
             refused,
         };
