@@ -378,9 +378,7 @@ impl<R: Rows> Shard<R> {
         let touched = self.nodes.in_key_order(std::mem::take(&mut self.touched));
         let current = self.bases.current();
         for slot in touched {
-            // Most often no policy is being taken up, and then nobody is looked up for it.
-            let reviewed = if self.changes.is_empty() { None } else { self.nodes.get(slot) };
-            let retold = reviewed.map_or_else(Vec::new, |entry| self.retold(&entry.node).to_vec());
+            let retold = self.nodes.get(slot).map_or_else(Vec::new, |entry| self.retold(&entry.node).to_vec());
             let Some(entry) = self.nodes.get_mut(slot) else { continue };
             let (identifier, node) = (&entry.identifier, &mut *entry.node);
             node.deliveries.retain(|delivery| !is_former(delivery, &retold));
