@@ -13,6 +13,7 @@ use crate::expectation::Expectation;
 use crate::load;
 use crate::machine::Reading;
 use crate::reader::{Reader, Written};
+use crate::tables::MIB;
 use crate::topics::Inputs;
 use crate::workload::{Event, Workload};
 
@@ -126,7 +127,7 @@ pub fn table(runs: &[GrowthRun]) -> String {
             events / run.seconds,
             run.application_cpu * 1e6 / events,
             run.broker_cpu * 1e6 / events,
-            run.peak_memory_bytes as f64 / 1024.0 / 1024.0,
+            run.peak_memory_bytes as f64 / MIB,
             run.others_cpu / run.seconds,
         )
         .unwrap();
@@ -140,7 +141,7 @@ pub fn last_by_first(runs: &[GrowthRun]) -> f64 {
     micros(&runs[runs.len() - 1]) / micros(&runs[0])
 }
 
-/// The most memory that it had at the last size, beyond `store.memory`, in MiB.
-pub fn memory_beyond_store(runs: &[GrowthRun]) -> f64 {
-    runs[runs.len() - 1].peak_memory_bytes as f64 / 1024.0 / 1024.0 - 512.0
+/// The most memory that it had, at the last size.
+pub fn peak_memory_bytes(runs: &[GrowthRun]) -> f64 {
+    runs[runs.len() - 1].peak_memory_bytes as f64
 }

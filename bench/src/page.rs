@@ -88,8 +88,7 @@ pub fn write() {
             1.5,
             false,
         );
-        let memory = growth::memory_beyond_store(&results.runs);
-        tables::aim(&mut aims, "growth: memory beyond store.memory (512 MiB)", memory, " MiB", 300.0, false);
+        tables::memory_aim(&mut aims, "growth: memory", growth::peak_memory_bytes(&results.runs));
     }
     if let Some(results) = Results::<RestoreRun>::read("restore") {
         let what = "Quell alone, started again on the store that it had and on none.";

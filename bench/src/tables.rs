@@ -7,7 +7,9 @@ use crate::contestant::Contestant;
 use crate::figures::{Figure, short};
 use crate::latency::{LatencyRun, Pace};
 
-const MIB: f64 = 1024.0 * 1024.0;
+pub const MIB: f64 = 1024.0 * 1024.0;
+/// `store.memory` by default, in MiB.
+const STORE_MEMORY: f64 = 512.0;
 
 /// The contestants of some runs, in their order.
 fn contestants(runs: &[BacklogRun]) -> Vec<Contestant> {
@@ -116,9 +118,14 @@ pub fn backlog_aims(runs: &[BacklogRun]) -> String {
         120.0,
         false,
     );
-    let memory = median(quell, |run| run.peak_memory_bytes as f64 / MIB);
-    aim(&mut lines, "memory beyond store.memory (512 MiB)", memory - 512.0, " MiB", 300.0, false);
+    memory_aim(&mut lines, "memory", median(quell, |run| run.peak_memory_bytes as f64));
     lines
+}
+
+/// The line of how much memory there was beside the store's.
+pub fn memory_aim(lines: &mut String, what: &str, bytes: f64) {
+    let what = format!("{what} beyond store.memory ({STORE_MEMORY} MiB)");
+    aim(lines, &what, bytes / MIB - STORE_MEMORY, " MiB", 300.0, false);
 }
 
 pub fn latency_aims(runs: &[LatencyRun]) -> String {
