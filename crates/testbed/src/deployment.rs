@@ -160,16 +160,22 @@ impl Deployment {
     /// Partitions of a topic that have records of which it is not decided whether they are committed: where the first of
     /// them stands.
     pub fn undecided(&self, topic: &str) -> BTreeMap<i32, i64> {
-        let ends = |isolation: &str| -> BTreeMap<i32, i64> {
-            let client: BaseConsumer = self.settings.reader(isolation).create().unwrap();
-            let metadata = client.fetch_metadata(Some(topic), crate::DEADLINE).unwrap();
-            let partitions = metadata.topics()[0].partitions().iter().map(|partition| partition.id());
-            partitions
-                .map(|partition| (partition, client.fetch_watermarks(topic, partition, crate::DEADLINE).unwrap().1))
-                .collect()
-        };
-        let (stable, high) = (ends("read_committed"), ends("read_uncommitted"));
+        let (stable, high) = (self.ends(topic, "read_committed"), self.ends(topic, "read_uncommitted"));
         stable.into_iter().filter(|(partition, end)| *end < high[partition]).collect()
+    }
+
+    /// How many records a topic has ever had, with the markers of transactions.
+    pub fn written_to(&self, topic: &str) -> i64 {
+        self.ends(topic, "read_uncommitted").values().sum()
+    }
+
+    fn ends(&self, topic: &str, isolation: &str) -> BTreeMap<i32, i64> {
+        let client: BaseConsumer = self.settings.reader(isolation).create().unwrap();
+        let metadata = client.fetch_metadata(Some(topic), crate::DEADLINE).unwrap();
+        let partitions = metadata.topics()[0].partitions().iter().map(|partition| partition.id());
+        partitions
+            .map(|partition| (partition, client.fetch_watermarks(topic, partition, crate::DEADLINE).unwrap().1))
+            .collect()
     }
 
     /// The name under which an instance's producer is known, once it has begun: a part of its store.
