@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{config, deadletters, emit, explain};
+use crate::commands::{config, deadletters, emit, explain, gate, policy, topics};
 use crate::failure::Failure;
 
 /// Behind a command's own options.
-const LAST: usize = 900;
+pub const LAST: usize = 900;
 
 /// Carries a consumer's opt-out to every identifier of theirs, in every downstream, exactly once.
 #[derive(Debug, Parser)]
@@ -19,7 +19,8 @@ const LAST: usize = 900;
     max_term_width = 100,
     arg_required_else_help = false,
     after_help = "Every key of the configuration can be overridden by the environment: \
-                  QUELL_KAFKA__BOOTSTRAP_SERVERS for kafka.bootstrap_servers.\n\n\
+                  QUELL_KAFKA__BOOTSTRAP_SERVERS for kafka.bootstrap_servers, and of the gate's \
+                  QUELL_GATE_KAFKA__BOOTSTRAP_SERVERS.\n\n\
                   Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or policy."
 )]
 pub struct Arguments {
@@ -39,6 +40,11 @@ pub enum Command {
     /// It waits for brokers that are away and goes on when they are back. It ends by itself, with 1, only where an
     /// operator must act.
     Run,
+    /// Run the gate until SIGTERM: it answers before an inference whether the consumer has opted out
+    ///
+    /// Every decision is recorded before it is answered. It waits for brokers that are away; what it knows grows old
+    /// meanwhile, and that is what it answers by. It ends by itself, with 1, only where an operator must act.
+    Gate(gate::GateArguments),
     /// Make the topics
     #[command(subcommand, arg_required_else_help = false)]
     Topics(TopicsCommand),
@@ -66,14 +72,14 @@ pub enum TopicsCommand {
         after_help = "Topics that are there are left alone, so it can be repeated. It ends with 1 if anything is \
                             wrong with what it found."
     )]
-    Create,
+    Create(topics::CreateArguments),
 }
 
 /// `quell policy …`
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Say whether the policy is valid
-    Check,
+    Check(policy::CheckArguments),
 }
 
 /// `quell config …`

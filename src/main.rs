@@ -4,11 +4,13 @@ mod cli;
 mod commands;
 mod config;
 mod failure;
+mod gate;
 mod moment;
 mod parts;
 mod policy;
 mod run;
 mod values;
+mod waiting;
 
 use std::io;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use quell_domain::Policy;
 use quell_kafka::{Settings, Sizes, TopicPlan};
 use quell_wire::{Encoder, Registry, RegistryError};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Encoding};
 
 /// The settings of every Kafka client.
 ///
@@ -47,14 +47,14 @@ pub fn topic_plans(config: &Config, settings: &Settings) -> Vec<TopicPlan> {
 ///
 /// # Errors
 /// When there can be no client of the schema registry.
-pub fn encoder(config: &Config) -> Result<Encoder, RegistryError> {
-    Ok(Encoder::new(config.encoding.format, registry(config)?))
+pub fn encoder(encoding: &Encoding) -> Result<Encoder, RegistryError> {
+    Ok(Encoder::new(encoding.format, registry(encoding)?))
 }
 
 /// A client of the schema registry, if one is configured.
 ///
 /// # Errors
 /// When there can be none.
-pub fn registry(config: &Config) -> Result<Option<Registry>, RegistryError> {
-    config.encoding.schema_registry_url.as_deref().map(Registry::new).transpose()
+pub fn registry(encoding: &Encoding) -> Result<Option<Registry>, RegistryError> {
+    encoding.schema_registry_url.as_deref().map(Registry::new).transpose()
 }

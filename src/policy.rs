@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use quell_domain::{Policy, PolicyError};
+use quell_decision::RulesError;
+use quell_domain::{Downstream, Policy, PolicyError};
 
 use crate::config::Config;
 
@@ -27,6 +28,14 @@ pub enum PolicyFileError {
         /// Why.
         cause: PolicyError,
     },
+    /// A gate cannot hold to it.
+    #[error("{}: {cause}", path.display())]
+    NotForTheGate {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: RulesError,
+    },
     /// A downstream would read what is not meant for it.
     #[error("{}: downstreams.{downstream}.topic is \"{topic}\", which is {key}; give it a topic of its own", path.display())]
     SharedTopic {
@@ -41,20 +50,42 @@ pub enum PolicyFileError {
     },
 }
 
+impl PolicyFileError {
+    /// None of a policy's downstreams has a topic that a configuration's keys name.
+    ///
+    /// # Errors
+    /// When one has.
+    pub fn unless_apart(path: &Path, downstreams: &[Downstream], ours: &[(&'static str, &String)]) -> Result<(), Self> {
+        for downstream in downstreams {
+            if let Some((key, topic)) = ours.iter().find(|(_, name)| **name == downstream.topic) {
+                return Err(Self::SharedTopic {
+                    path: path.to_owned(),
+                    downstream: downstream.name.clone(),
+                    topic: (*topic).clone(),
+                    key,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A policy as it is written.
+///
+/// # Errors
+/// When its file cannot be read.
+pub fn read(path: &Path) -> Result<String, PolicyFileError> {
+    fs::read_to_string(path).map_err(|source| PolicyFileError::Unreadable { path: path.to_owned(), source })
+}
+
 /// Reads the policy that a configuration names.
 ///
 /// # Errors
 /// When it cannot be used.
 pub fn load(config: &Config) -> Result<Policy, PolicyFileError> {
-    let path = config.policy_path.clone();
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(source) => return Err(PolicyFileError::Unreadable { path, source }),
-    };
-    let policy = match Policy::parse(&text) {
-        Ok(policy) => policy,
-        Err(cause) => return Err(PolicyFileError::Invalid { path, cause }),
-    };
+    let path = &config.policy_path;
+    let invalid = |cause| PolicyFileError::Invalid { path: path.clone(), cause };
+    let policy = Policy::parse(&read(path)?).map_err(invalid)?;
     let topics = &config.topics;
     let ours = [
         ("topics.choices", &topics.choices),
@@ -65,11 +96,6 @@ pub fn load(config: &Config) -> Result<Policy, PolicyFileError> {
         ("topics.graph", &topics.graph),
         ("topics.changelog", &topics.changelog),
     ];
-    for downstream in policy.downstreams() {
-        if let Some((key, topic)) = ours.iter().find(|(_, name)| **name == downstream.topic) {
-            let (downstream, topic) = (downstream.name.clone(), (*topic).clone());
-            return Err(PolicyFileError::SharedTopic { path, downstream, topic, key });
-        }
-    }
+    PolicyFileError::unless_apart(path, policy.downstreams(), &ours)?;
     Ok(policy)
 }

@@ -112,6 +112,8 @@ fn help_says_what_can_be_done() {
 
     Commands:
       run          Run the engine until SIGTERM, which makes it commit what it has begun and end with 0
+      gate         Run the gate until SIGTERM: it answers before an inference whether the consumer has
+                   opted out
       topics       Make the topics
       emit         Publish one event by hand, for a try or a fix
       policy       Look at the policy
@@ -126,7 +128,7 @@ fn help_says_what_can_be_done() {
       -V, --version        Print version
 
     Every key of the configuration can be overridden by the environment: QUELL_KAFKA__BOOTSTRAP_SERVERS
-    for kafka.bootstrap_servers.
+    for kafka.bootstrap_servers, and of the gate's QUELL_GATE_KAFKA__BOOTSTRAP_SERVERS.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or policy.
     ");
@@ -145,6 +147,26 @@ fn help_of_run() {
     Options:
           --config <FILE>
               The configuration [default: quell.toml]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
+fn help_of_gate() {
+    insta::assert_snapshot!(help("gate --help"), @"
+    Run the gate until SIGTERM: it answers before an inference whether the consumer has opted out
+
+    Every decision is recorded before it is answered. It waits for brokers that are away; what it knows
+    grows old meanwhile, and that is what it answers by. It ends by itself, with 1, only where an
+    operator must act.
+
+    Usage: quell gate [OPTIONS]
+
+    Options:
+          --config <FILE>
+              The gate's configuration [default: gate.toml]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -172,6 +194,7 @@ fn help_of_topics() {
     Usage: quell topics create [OPTIONS]
 
     Options:
+          --gate           Those of the gate, by gate.toml unless --config says otherwise
           --config <FILE>  The configuration [default: quell.toml]
       -h, --help           Print help
 
@@ -284,6 +307,7 @@ fn help_of_policy() {
     Usage: quell policy check [OPTIONS]
 
     Options:
+          --gate           Whether the gate can hold to it, by gate.toml unless --config says otherwise
           --config <FILE>  The configuration [default: quell.toml]
       -h, --help           Print help
     ");
@@ -386,6 +410,7 @@ fn help_of_config() {
 
     Options:
           --defaults       Print the defaults instead: a file to begin with
+          --gate           That of the gate, which is gate.toml unless --config says otherwise
           --config <FILE>  The configuration [default: quell.toml]
       -h, --help           Print help
     ");
@@ -399,7 +424,7 @@ fn the_version_is_the_packages() {
 #[test]
 fn wrong_usage_is_one_line_and_2() {
     let place = Place::empty();
-    insta::assert_snapshot!(place.fails(""), @"2 quell: 'quell' requires a subcommand but one was not provided; [subcommands: run, topics, emit, policy, explain, deadletters, config, help]; see `quell --help`");
+    insta::assert_snapshot!(place.fails(""), @"2 quell: 'quell' requires a subcommand but one was not provided; [subcommands: run, gate, topics, emit, policy, explain, deadletters, config, help]; see `quell --help`");
     insta::assert_snapshot!(place.fails("topics"), @"2 quell: 'quell topics' requires a subcommand but one was not provided; [subcommands: create, help]; see `quell topics --help`");
     insta::assert_snapshot!(place.fails("topic create"), @"2 quell: unrecognized subcommand 'topic'; some similar subcommands exist: 'policy', 'topics'; see `quell --help`");
     insta::assert_snapshot!(place.fails("policy check --confg a.toml"), @"2 quell: unexpected argument '--confg' found; a similar argument exists: '--config'; see `quell policy check --help`");
@@ -487,6 +512,71 @@ fn what_config_show_defaults_prints_is_a_file_to_begin_with() {
     format = "text"
     level = "info"
     "#);
+}
+
+#[test]
+fn the_gates_configuration_is_shown_and_checked_as_the_engines() {
+    let place = Place::empty();
+    insta::assert_snapshot!(place.fails("gate"), @"2 quell: there is no gate.toml here; make one by `quell config show --gate --defaults > gate.toml`, or name yours by --config");
+    insta::assert_snapshot!(place.fails("gate --config elsewhere.toml"), @"2 quell: cannot read elsewhere.toml: No such file or directory");
+    insta::assert_snapshot!(place.fails("--config elsewhere.toml gate"), @"2 quell: cannot read elsewhere.toml: No such file or directory");
+    let shown = place.run("config show --gate --defaults");
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    place.write("gate.toml", &shown.stdout);
+    assert_eq!(place.run("config show --gate"), shown);
+    insta::assert_snapshot!(shown.stdout, @r#"
+    [kafka]
+    bootstrap_servers = "127.0.0.1:9092"
+
+    [kafka.client]
+
+    [topics]
+    watermarks = "quell.watermarks"
+    decisions = "quell.decisions"
+    reviews = "quell.reviews"
+    partitions = 8
+    replication_factor = 1
+
+    [gate]
+    downstream = "ml"
+    resource_type = "admt_system"
+
+    [copy]
+    path = "gate/copy"
+
+    [spool]
+    path = "gate/spool"
+    size = "1GiB"
+    deadline = "1s"
+
+    [encoding]
+    format = "avro"
+    schema_registry_url = ""
+
+    [http]
+    listen = "127.0.0.1:9465"
+    token = ""
+    token_file = ""
+    url = ""
+
+    [policy]
+    path = "policy.toml"
+
+    [log]
+    format = "text"
+    level = "info"
+    "#);
+    insta::assert_snapshot!(place.fails("gate"), @"2 quell: cannot read policy.toml, which policy.path names: No such file or directory");
+    place.write("policy.toml", POLICY);
+    insta::assert_snapshot!(place.run("policy check --gate").stdout, @"policy.toml is valid for the gate, which reads suppression.ml: version 2026-11-23, 2 systems");
+    place.write("policy.toml", &POLICY.replace("suppression.ads", "quell.decisions"));
+    insta::assert_snapshot!(place.fails("gate"), @r#"2 quell: policy.toml: downstreams.ads.topic is "quell.decisions", which is topics.decisions; give it a topic of its own"#);
+    place.write("gate.toml", "[gate]\ndownstream = \"lm\"\n");
+    insta::assert_snapshot!(place.fails("policy check --gate"), @"");
+    place.write("gate.toml", "[http]\nlisten = \"0.0.0.0:9465\"\n");
+    insta::assert_snapshot!(place.fails("gate"), @"2 quell: http.listen is 0.0.0.0:9465, which other machines can reach, and it can be asked there who has opted out: set http.token or http.token_file, or listen on 127.0.0.1");
+    place.write("gate.toml", "[kafka.client]\n\"isolation.level\" = \"read_uncommitted\"\n");
+    insta::assert_snapshot!(place.fails("gate"), @"2 quell: kafka.client: isolation.level belongs to Quell, since the gate's answers rest on it; leave it out");
 }
 
 #[test]

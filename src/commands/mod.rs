@@ -4,6 +4,7 @@ pub mod config;
 pub mod deadletters;
 pub mod emit;
 pub mod explain;
+pub mod gate;
 pub mod policy;
 pub mod run;
 pub mod topics;
@@ -21,9 +22,10 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let path = arguments.config.as_deref();
     match arguments.command {
         Command::Run => run::run(path),
-        Command::Topics(TopicsCommand::Create) => topics::create(path, out),
+        Command::Gate(asked) => gate::run(&asked),
+        Command::Topics(TopicsCommand::Create(asked)) => topics::create(path, &asked, out),
         Command::Emit(event) => emit::emit(path, &event, out),
-        Command::Policy(PolicyCommand::Check) => policy::check(path, out),
+        Command::Policy(PolicyCommand::Check(asked)) => policy::check(path, &asked, out),
         Command::Explain(asked) => explain::explain(path, &asked, out),
         Command::Deadletters(asked) => deadletters::run(path, &asked, out),
         Command::Config(ConfigCommand::Show(asked)) => config::show(path, &asked, out),

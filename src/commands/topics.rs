@@ -6,11 +6,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use clap::Args;
+use quell_decision::RightBits;
 use quell_kafka::{Checked, Cleanup, Finding, TopicAdmin, TopicPlan, TopicsError};
 
-use crate::config::Config;
+use crate::config::{Config, GateConfig};
 use crate::failure::Failure;
-use crate::{parts, policy};
+use crate::{gate, parts, policy};
 
 /// How long one question to the brokers waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,28 +21,59 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
 
+/// Arguments of `quell topics create`.
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    /// Those of the gate, by gate.toml unless --config says otherwise
+    #[arg(long)]
+    gate: bool,
+}
+
+/// Topics that are looked after.
+struct Topics {
+    admin: ClientConfig,
+    bootstrap_servers: String,
+    /// Those that are made if they are missing.
+    made: Vec<TopicPlan>,
+    /// Those that must be there beside them.
+    needed: Vec<TopicPlan>,
+}
+
 /// Makes the topics that are missing, and says what is wrong with the others.
 ///
 /// # Errors
 /// When that cannot be done, or anything is wrong.
-pub fn create(path: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
-    let config = Config::load(path)?;
-    let policy = policy::load(&config)?;
-    let settings = parts::kafka(&config, &policy)?;
-    let plans = parts::topic_plans(&config, &settings);
+pub fn create(path: Option<&Path>, asked: &CreateArguments, out: &mut dyn Write) -> Result<(), Failure> {
+    let Topics { admin, bootstrap_servers, made: plans, needed } =
+        if asked.gate { of_the_gate(path)? } else { of_the_engine(path)? };
     let unusable = |error: TopicsError| Failure::Usage(anyhow::Error::new(error).context("cannot use kafka.client"));
-    let admin = TopicAdmin::new(&settings, PATIENCE).map_err(unusable)?;
+    let admin = TopicAdmin::new(&admin, PATIENCE).map_err(unusable)?;
+    let cannot_reach = || format!("cannot look after the topics at {bootstrap_servers} (kafka.bootstrap_servers)");
 
-    let made = admin.create(&plans).with_context(|| cannot_reach(&config))?;
+    let made = admin.create(&plans).with_context(cannot_reach)?;
     for plan in &plans {
         writeln!(out, "{}", line(plan, &made))?;
     }
-    let checked = settled(&admin, &plans, &made).with_context(|| cannot_reach(&config))?;
+    let all = [plans, needed].concat();
+    let checked = settled(&admin, &all, &made).with_context(cannot_reach)?;
     report(&checked.findings, out)
 }
 
-fn cannot_reach(config: &Config) -> String {
-    format!("cannot look after the topics at {} (kafka.bootstrap_servers)", config.kafka.bootstrap_servers)
+fn of_the_engine(path: Option<&Path>) -> Result<Topics, Failure> {
+    let config = Config::load(path)?;
+    let policy = policy::load(&config)?;
+    let settings = parts::kafka(&config, &policy)?;
+    let made = parts::topic_plans(&config, &settings);
+    let admin = settings.admin();
+    Ok(Topics { admin, bootstrap_servers: config.kafka.bootstrap_servers, made, needed: Vec::new() })
+}
+
+fn of_the_gate(path: Option<&Path>) -> Result<Topics, Failure> {
+    let config = GateConfig::load(path)?;
+    let rules = gate::rules(&config, &RightBits::default())?;
+    let plans = gate::TopicPlans::new(&config.topics, rules.topic());
+    let (admin, bootstrap_servers) = (config.kafka.admin(), config.kafka.bootstrap_servers);
+    Ok(Topics { admin, bootstrap_servers, made: plans.own, needed: plans.of_the_engine })
 }
 
 fn line(plan: &TopicPlan, made: &[String]) -> String {

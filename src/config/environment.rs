@@ -1,12 +1,12 @@
-//! The environment: every key as a variable, `QUELL_SECTION__KEY`.
+//! The environment: every key as a variable, `QUELL_SECTION__KEY`, or `QUELL_GATE_SECTION__KEY` of the gate.
 
 use quell_domain::nearest;
 use toml::{Table, Value};
 
 use super::error::ConfigError;
+use super::file::FileKind;
 use super::sources::Sources;
 
-const PREFIX: &str = "QUELL_";
 /// Between the section and the key. A variable without it is somebody else's.
 const BETWEEN: &str = "__";
 /// Below it, a name is a property of librdkafka.
@@ -22,8 +22,9 @@ pub fn apply(
     table: &mut Table,
     sources: &mut Sources,
 ) -> Result<(), ConfigError> {
+    let kind = sources.kind;
     for (variable, text) in variables {
-        let Some(name) = variable.strip_prefix(PREFIX).filter(|name| name.contains(BETWEEN)) else { continue };
+        let Some(name) = kind.own(&variable).filter(|_| variable.contains(BETWEEN)) else { continue };
         if let Some(property) = name.strip_prefix(CLIENT).filter(|property| !property.is_empty()) {
             let property = property.to_ascii_lowercase().replace('_', ".");
             sources.overridden(format!("kafka.client.{property}"), variable);
@@ -34,7 +35,7 @@ pub fn apply(
         let (section_name, key) = lower.split_once(BETWEEN).unwrap_or((&lower, ""));
         let default = known.get(section_name).and_then(|section| section.get(key));
         let value = match default {
-            None | Some(Value::Table(_)) => return Err(unknown(&variable, known)),
+            None | Some(Value::Table(_)) => return Err(unknown(&variable, known, kind)),
             Some(Value::Integer(_)) => Value::Integer(text.trim().parse().map_err(|_| ConfigError::Key {
                 place: variable.clone(),
                 message: format!("\"{text}\" is no whole number"),
@@ -60,9 +61,10 @@ fn set(table: &mut Table, sections: &[&str], key: String, value: Value) {
     }
 }
 
-fn unknown(variable: &str, known: &Table) -> ConfigError {
-    if variable.strip_prefix(PREFIX).is_some_and(|name| CLIENT.starts_with(name)) {
-        let message = "a property's name must follow, as in QUELL_KAFKA__CLIENT__SECURITY_PROTOCOL".to_owned();
+fn unknown(variable: &str, known: &Table, kind: &FileKind) -> ConfigError {
+    let prefix = kind.prefix;
+    if variable.strip_prefix(prefix).is_some_and(|name| CLIENT.starts_with(name)) {
+        let message = format!("a property's name must follow, as in {prefix}{CLIENT}SECURITY_PROTOCOL");
         return ConfigError::Key { place: variable.to_owned(), message };
     }
     let variables: Vec<String> = known
@@ -70,11 +72,11 @@ fn unknown(variable: &str, known: &Table) -> ConfigError {
         .flat_map(|(section, keys)| {
             keys.as_table().into_iter().flat_map(move |keys| keys.keys().map(move |key| (section, key)))
         })
-        .map(|(section, key)| format!("{PREFIX}{}{BETWEEN}{}", section.to_uppercase(), key.to_uppercase()))
+        .map(|(section, key)| format!("{prefix}{}{BETWEEN}{}", section.to_uppercase(), key.to_uppercase()))
         .collect();
     let message = match nearest(variable, variables.iter().map(String::as_str)) {
         Some(nearest) => format!("unknown key; did you mean {nearest}?"),
-        None => "unknown key; unset it, or see `quell config show --defaults`".to_owned(),
+        None => format!("unknown key; unset it, or see `{}`", kind.defaults_by),
     };
     ConfigError::Key { place: variable.to_owned(), message }
 }

@@ -3,16 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
+use quell_gate::ClientPropertyError;
 use quell_kafka::PropertyError;
+
+use super::file::FileKind;
 
 /// A configuration that cannot be used. One line, which says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Nobody said where it is, and it is not where it is looked for.
-    #[error(
-        "there is no quell.toml here; make one by `quell config show --defaults > quell.toml`, or name yours by --config"
-    )]
-    NoneHere,
+    #[error("there is no {} here; make one by `{} > {}`, or name yours by --config", .0.name, .0.defaults_by, .0.name)]
+    NoneHere(&'static FileKind),
     /// The file, or one that it names, cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
@@ -40,4 +41,7 @@ pub enum ConfigError {
     /// A property of librdkafka is not the user's to set.
     #[error(transparent)]
     Reserved(#[from] PropertyError),
+    /// The same for the gate's clients.
+    #[error(transparent)]
+    ReservedByTheGate(#[from] ClientPropertyError),
 }

@@ -21,7 +21,7 @@ fn check_below(path: &str, table: &Table, known: &Table, all: &Table, sources: &
     for (key, value) in table {
         let place = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match (known.get(key), value) {
-            (None, _) => return Err(sources.error(&place, unknown(path, key, known, all))),
+            (None, _) => return Err(sources.error(&place, unknown(path, key, known, all, sources))),
             (Some(Value::Table(_)), Value::Table(_)) if place == CLIENT => {}
             (Some(Value::Table(known)), Value::Table(table)) => check_below(&place, table, known, all, sources)?,
             (Some(default), value) if default.same_type(value) => {}
@@ -33,7 +33,7 @@ fn check_below(path: &str, table: &Table, known: &Table, all: &Table, sources: &
     Ok(())
 }
 
-fn unknown(path: &str, key: &str, known: &Table, all: &Table) -> String {
+fn unknown(path: &str, key: &str, known: &Table, all: &Table, sources: &Sources) -> String {
     let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
     if let Some(nearest) = nearest(key, known.keys().map(String::as_str)) {
         return format!("unknown key; did you mean {prefix}{nearest}?");
@@ -42,7 +42,7 @@ fn unknown(path: &str, key: &str, known: &Table, all: &Table) -> String {
     let section = all.iter().find(|(_, keys)| keys.as_table().is_some_and(|keys| keys.contains_key(key)));
     match section {
         Some((section, _)) => format!("unknown key; did you mean {section}.{key}?"),
-        None => "unknown key; `quell config show --defaults` shows all".to_owned(),
+        None => format!("unknown key; `{}` shows all", sources.kind.defaults_by),
     }
 }
 

@@ -5,11 +5,15 @@
 //! QUELL_… ─────> environment ──────────────────────┼──> RawConfig ──> resolve ──> Config
 //! defaults (raw) ──────────────────────────────────┘
 //! ```
+//!
+//! `gate.toml` goes the same way (`file`), from `RawGateConfig` to `GateConfig`.
 
 mod byte_size;
 mod client_properties;
 mod environment;
 mod error;
+mod file;
+mod gate;
 mod keys;
 mod raw;
 mod resolve;
@@ -20,21 +24,18 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
-use quell_domain::{ShardCount, toml_error};
+use quell_domain::ShardCount;
 use quell_http::Token;
 use quell_telemetry::logging::{LogFormat, LogLevel};
 use quell_wire::Format;
-use toml::Table;
 
 pub use error::ConfigError;
+pub use file::{ConfigFile, Written, process_environment};
+pub use gate::{GateConfig, RawGateConfig};
 pub use raw::RawConfig;
 pub use secrets::masked;
 use sources::Sources;
-
-/// Where the configuration is looked for if nobody says.
-const DEFAULT_PATH: &str = "quell.toml";
 
 /// What an operator chose; valid.
 #[derive(Clone, Debug)]
@@ -114,63 +115,14 @@ pub struct Log {
     pub level: LogLevel,
 }
 
-/// The configuration as it is written, with what the environment overrides.
-#[derive(Clone, Debug)]
-pub struct Written {
-    raw: RawConfig,
-    sources: Sources,
-}
-
-impl Written {
-    /// Reads the file, and the environment on top of it.
-    ///
-    /// # Errors
-    /// When the file is missing, or a key is unknown or of the wrong kind.
-    pub fn read(
-        path: Option<&Path>,
-        variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        let file = path.unwrap_or(Path::new(DEFAULT_PATH));
-        let text = fs::read_to_string(file).map_err(|source| match path {
-            None if source.kind() == io::ErrorKind::NotFound => ConfigError::NoneHere,
-            _ => ConfigError::Unreadable { path: file.to_owned(), source },
-        })?;
-        let not_toml = |error| ConfigError::NotToml { path: file.to_owned(), message: toml_error(&text, &error) };
-        let mut table: Table = toml::from_str(&text).map_err(not_toml)?;
-        let (known, mut sources) = (RawConfig::known_keys(), Sources::new(file));
-        keys::check(&table, &known, &sources)?;
-        environment::apply(variables, &known, &mut table, &mut sources)?;
-        let raw = table.try_into().map_err(not_toml)?;
-        Ok(Self { raw, sources })
-    }
-
-    /// As it is written.
-    pub fn raw(&self) -> &RawConfig {
-        &self.raw
-    }
-
-    /// What holds.
-    ///
-    /// # Errors
-    /// When a value cannot be what it is.
-    pub fn resolve(&self) -> Result<Config, ConfigError> {
-        resolve::resolve(&self.raw, &self.sources)
-    }
-}
-
 impl Config {
     /// Reads and resolves the configuration of this process.
     ///
     /// # Errors
     /// When it cannot be used.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        Written::read(path, process_environment())?.resolve()
+        Written::<RawConfig>::read(path, process_environment())?.resolve()
     }
-}
-
-/// This process' environment, as far as it is text.
-pub fn process_environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[cfg(test)]

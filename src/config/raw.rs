@@ -5,7 +5,14 @@
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-/// The file. An empty text is a key that is not set.
+use super::error::ConfigError;
+use super::file::{ConfigFile, FileKind};
+use super::resolve::resolve;
+use super::secrets::Secrets;
+use super::sources::Sources;
+use super::Config;
+
+/// The file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RawConfig {
@@ -176,9 +183,25 @@ impl Default for RawLog {
     }
 }
 
-impl RawConfig {
-    /// Every key with its default, as a table of tables: what a key may be called, and of what kind its value is.
-    pub fn known_keys() -> Table {
-        Table::try_from(Self::default()).unwrap_or_default()
+impl ConfigFile for RawConfig {
+    const KIND: FileKind = FileKind {
+        name: "quell.toml",
+        prefix: "QUELL_",
+        prefix_of_another: Some("QUELL_GATE_"),
+        defaults_by: "quell config show --defaults",
+    };
+
+    type Resolved = Config;
+
+    fn resolve(&self, sources: &Sources) -> Result<Config, ConfigError> {
+        resolve(self, sources)
+    }
+
+    fn secrets(&mut self) -> Secrets<'_> {
+        Secrets {
+            token: &mut self.http.token,
+            schema_registry_url: &mut self.encoding.schema_registry_url,
+            client: &mut self.kafka.client,
+        }
     }
 }

@@ -67,12 +67,7 @@ fn topics(raw: &RawTopics, sources: &Sources) -> Result<Topics, ConfigError> {
         ("topics.graph", &raw.graph),
         ("topics.changelog", &raw.changelog),
     ];
-    for (at, (key, name)) in names.iter().enumerate() {
-        check_topic_name(key, name, sources)?;
-        if let Some((other, _)) = names.iter().take(at).find(|(_, earlier)| earlier == name) {
-            return Err(sources.error(key, format!("\"{name}\" is {other} already; give each its own topic")));
-        }
-    }
+    check_topic_names(&names, sources)?;
     let shards = whole("topics.shards", raw.shards, SHARDS_MAX, sources)?;
     Ok(Topics {
         choices: raw.choices.clone(),
@@ -87,6 +82,17 @@ fn topics(raw: &RawTopics, sources: &Sources) -> Result<Topics, ConfigError> {
         partitions: whole("topics.partitions", raw.partitions, u32::from(u16::MAX), sources)?,
         replication_factor: whole("topics.replication_factor", raw.replication_factor, 0x7FFF, sources)?,
     })
+}
+
+/// Each is a name, and its own.
+pub(super) fn check_topic_names(names: &[(&str, &String)], sources: &Sources) -> Result<(), ConfigError> {
+    for (at, (key, name)) in names.iter().enumerate() {
+        check_topic_name(key, name, sources)?;
+        if let Some((other, _)) = names.iter().take(at).find(|(_, earlier)| earlier == name) {
+            return Err(sources.error(key, format!("\"{name}\" is {other} already; give each its own topic")));
+        }
+    }
+    Ok(())
 }
 
 fn check_topic_name(key: &str, name: &str, sources: &Sources) -> Result<(), ConfigError> {
@@ -130,7 +136,7 @@ fn standby_replicas(raw: &RawEngine, sources: &Sources) -> Result<usize, ConfigE
     })
 }
 
-fn encoding(raw: &RawEncoding, sources: &Sources) -> Result<Encoding, ConfigError> {
+pub(super) fn encoding(raw: &RawEncoding, sources: &Sources) -> Result<Encoding, ConfigError> {
     let format = match raw.format.as_str() {
         "avro" => Format::Avro,
         "confluent" => Format::Confluent,
@@ -154,12 +160,20 @@ fn encoding(raw: &RawEncoding, sources: &Sources) -> Result<Encoding, ConfigErro
 }
 
 fn http(raw: &RawHttp, sources: &Sources) -> Result<Http, ConfigError> {
-    let listen: SocketAddr = raw.listen.parse().map_err(|_| {
-        let message =
-            format!("\"{}\" is no address; write an IP address and a port, as in \"127.0.0.1:9464\"", raw.listen);
+    let listen = listen(&raw.listen, &RawHttp::default().listen, sources)?;
+    Ok(Http { listen, token: token(&raw.token, &raw.token_file, sources)? })
+}
+
+pub(super) fn listen(text: &str, as_in: &str, sources: &Sources) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        let message = format!("\"{text}\" is no address; write an IP address and a port, as in \"{as_in}\"");
         sources.error("http.listen", message)
-    })?;
-    let token = match (set(&raw.token), set(&raw.token_file)) {
+    })
+}
+
+/// `http.token`, or what stands in `http.token_file`.
+pub(super) fn token(token: &str, token_file: &str, sources: &Sources) -> Result<Option<Token>, ConfigError> {
+    let token = match (set(token), set(token_file)) {
         (Some(_), Some(_)) => {
             return Err(sources.error("http.token", "http.token_file is set as well; keep one of them"));
         }
@@ -171,11 +185,10 @@ fn http(raw: &RawHttp, sources: &Sources) -> Result<Http, ConfigError> {
         }
         (None, None) => None,
     };
-    let token = token.map(|(key, text)| Token::new(&text).map_err(|error| sources.error(key, error.to_string())));
-    Ok(Http { listen, token: token.transpose()? })
+    token.map(|(key, text)| Token::new(&text).map_err(|error| sources.error(key, error.to_string()))).transpose()
 }
 
-fn log(raw: &RawLog, sources: &Sources) -> Result<Log, ConfigError> {
+pub(super) fn log(raw: &RawLog, sources: &Sources) -> Result<Log, ConfigError> {
     let format = match raw.format.as_str() {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
@@ -188,16 +201,16 @@ fn log(raw: &RawLog, sources: &Sources) -> Result<Log, ConfigError> {
 }
 
 /// A text that is set, if it is.
-fn set(text: &str) -> Option<&str> {
+pub(super) fn set(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
-fn present<'a>(key: &str, text: &'a str, sources: &Sources) -> Result<&'a str, ConfigError> {
+pub(super) fn present<'a>(key: &str, text: &'a str, sources: &Sources) -> Result<&'a str, ConfigError> {
     set(text).ok_or_else(|| sources.error(key, "must not be empty; leave it out for its default"))
 }
 
 /// A whole number from 1 to `most`.
-fn whole(key: &str, number: i64, most: u32, sources: &Sources) -> Result<u32, ConfigError> {
+pub(super) fn whole(key: &str, number: i64, most: u32, sources: &Sources) -> Result<u32, ConfigError> {
     let in_range = u32::try_from(number).ok().filter(|number| (1..=most).contains(number));
     in_range.ok_or_else(|| sources.error(key, format!("{number} is out of range; write a number from 1 to {most}")))
 }
@@ -206,10 +219,10 @@ fn in_memory(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-fn bytes(key: &str, text: &str, sources: &Sources) -> Result<usize, ConfigError> {
+pub(super) fn bytes(key: &str, text: &str, sources: &Sources) -> Result<usize, ConfigError> {
     parse_byte_size(text).map_err(|error| sources.error(key, error.to_string()))
 }
 
-fn duration(key: &str, text: &str, sources: &Sources) -> Result<Duration, ConfigError> {
+pub(super) fn duration(key: &str, text: &str, sources: &Sources) -> Result<Duration, ConfigError> {
     parse_duration(text).map_err(|error| sources.error(key, error.to_string()))
 }

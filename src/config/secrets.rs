@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::raw::RawConfig;
+use super::file::ConfigFile;
 
 const MASK: &str = "********";
 
@@ -10,12 +10,23 @@ const MASK: &str = "********";
 /// `sasl.oauthbearer.client.secret`, `sasl.oauthbearer.config`.
 const SECRET_PARTS: [&str; 6] = ["password", "secret", "token", "key.pem", "oauthbearer.config", "credential"];
 
+/// What must not be shown of a file, or not all of it.
+pub struct Secrets<'a> {
+    /// `http.token`
+    pub token: &'a mut String,
+    /// `encoding.schema_registry_url`, which may have a password in it.
+    pub schema_registry_url: &'a mut String,
+    /// `[kafka.client]`
+    pub client: &'a mut Table,
+}
+
 /// The configuration without its secrets.
 #[must_use]
-pub fn masked(mut raw: RawConfig) -> RawConfig {
-    mask(&mut raw.http.token);
-    raw.encoding.schema_registry_url = without_user_info(&raw.encoding.schema_registry_url);
-    mask_properties("", &mut raw.kafka.client);
+pub fn masked<F: ConfigFile>(mut raw: F) -> F {
+    let Secrets { token, schema_registry_url, client } = raw.secrets();
+    mask(token);
+    *schema_registry_url = without_user_info(schema_registry_url);
+    mask_properties("", client);
     raw
 }
 
@@ -52,6 +63,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
     use super::*;
+    use crate::config::RawConfig;
 
     #[test]
     fn no_secret_is_shown() {
@@ -70,7 +82,7 @@ mod tests {
             token = "hidden"
             token_file = "/etc/token"
         "#;
-        let shown = toml::to_string(&masked(toml::from_str(text).unwrap())).unwrap();
+        let shown = toml::to_string(&masked::<RawConfig>(toml::from_str(text).unwrap())).unwrap();
         assert!(!shown.contains("hidden"), "{shown}");
         for public in ["SASL_SSL", "/etc/key", "https://********@registry:8081/a@b", "/etc/token"] {
             assert!(shown.contains(public), "{public} in {shown}");

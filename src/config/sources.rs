@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
+use super::file::FileKind;
 
 /// Where the keys were set.
 #[derive(Clone, Debug)]
 pub struct Sources {
+    /// Which file.
+    pub kind: &'static FileKind,
     file: PathBuf,
     /// By key: the environment's variable that overrides it.
     variables: BTreeMap<String, String>,
@@ -15,8 +18,8 @@ pub struct Sources {
 
 impl Sources {
     /// All keys from a file.
-    pub fn new(file: &Path) -> Self {
-        Self { file: file.to_owned(), variables: BTreeMap::new() }
+    pub fn new(kind: &'static FileKind, file: &Path) -> Self {
+        Self { kind, file: file.to_owned(), variables: BTreeMap::new() }
     }
 
     /// Notes that a variable overrides a key, which is `section.name`.

@@ -13,13 +13,34 @@ use super::*;
 const DOCS: &str = include_str!("../../docs/configuration.md");
 const DEPLOYED: &str = include_str!("../../deploy/quell.toml");
 
+/// The part of the docs that is about `quell.toml`, and that about `gate.toml`.
+const DOCS_OF_EACH: [fn() -> &'static str; 2] =
+    [|| DOCS.split_once("\n# `gate.toml`\n").unwrap().0, || DOCS.split_once("\n# `gate.toml`\n").unwrap().1];
+
 /// Reads and resolves a file with this text, and these variables.
-fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+fn load_file<F: ConfigFile>(text: &str, variables: &[(&str, &str)]) -> Result<F::Resolved, ConfigError> {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("quell.toml");
+    let path = directory.path().join(F::KIND.name);
     fs::write(&path, text).unwrap();
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Written::read(Some(&path), variables)?.resolve()
+    Written::<F>::read(Some(&path), variables)?.resolve()
+}
+
+fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    load_file::<RawConfig>(text, variables)
+}
+
+fn load_gate(text: &str, variables: &[(&str, &str)]) -> Result<GateConfig, ConfigError> {
+    load_file::<RawGateConfig>(text, variables)
+}
+
+/// The error, with the directory of the test taken away.
+fn gate_error(text: &str, variables: &[(&str, &str)]) -> String {
+    let error = load_gate(text, variables).unwrap_err().to_string();
+    match error.find("/gate.toml") {
+        Some(at) => error.get(at + 1..).unwrap().to_owned(),
+        None => error,
+    }
 }
 
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -41,29 +62,44 @@ fn error(text: &str) -> String {
 
 #[test]
 fn every_key_stands_in_the_docs_with_its_default() {
-    for (section, keys) in RawConfig::known_keys() {
+    let [of_the_engine, of_the_gate] = DOCS_OF_EACH.map(|part| part());
+    stands_in::<RawConfig>(of_the_engine);
+    stands_in::<RawGateConfig>(of_the_gate);
+}
+
+/// The docs of one file's keys are whole, and of no others.
+fn stands_in<F: ConfigFile>(docs: &str) {
+    for (section, keys) in F::known_keys() {
         for (key, default) in keys.as_table().unwrap() {
             let default = match default {
                 Value::Table(table) if table.is_empty() => "{}".to_owned(),
                 other => other.to_string(),
             };
             let row = format!("| `{section}.{key}` | `{default}` | ");
-            assert!(DOCS.contains(&row), "docs/configuration.md has no row that begins with {row}");
+            assert!(docs.contains(&row), "docs/configuration.md has no row of {} that begins with {row}", F::KIND.name);
         }
     }
-    for row in DOCS.lines().filter_map(|line| line.strip_prefix("| `")) {
+    for row in docs.lines().filter_map(|line| line.strip_prefix("| `")) {
         let key = row.split('`').next().unwrap();
         let (section, key) = key.split_once('.').unwrap();
-        assert!(RawConfig::known_keys().get(section).unwrap().get(key).is_some(), "{section}.{key} is no key any more");
+        let known = F::known_keys();
+        let is_known = known.get(section).and_then(|keys| keys.get(key)).is_some();
+        assert!(is_known, "{section}.{key} is no key of {}", F::KIND.name);
     }
 }
 
 #[test]
 fn the_examples_of_the_docs_are_valid() {
-    let examples: Vec<&str> = DOCS.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 2);
-    for example in examples {
+    let examples_of = |docs: &'static str| -> Vec<&str> {
+        docs.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    };
+    let [of_the_engine, of_the_gate] = DOCS_OF_EACH.map(|part| examples_of(part()));
+    assert_eq!((of_the_engine.len(), of_the_gate.len()), (2, 1));
+    for example in of_the_engine {
         load(example).unwrap();
+    }
+    for example in of_the_gate {
+        load_gate(example, &[]).unwrap();
     }
 }
 
@@ -115,8 +151,8 @@ fn every_key_can_be_overridden_by_the_environment() {
             let variable = format!("QUELL_{}__{}", section.to_uppercase(), key.to_uppercase());
             let value = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             let written =
-                Written::read(Some(Path::new("deploy/quell.toml")), [(variable.clone(), value.clone())]).unwrap();
-            let raw = toml::Table::try_from(written.raw()).unwrap();
+                Written::<RawConfig>::read(Some(Path::new("deploy/quell.toml")), [(variable.clone(), value.clone())]).unwrap();
+            let raw = toml::Table::try_from(&written.raw).unwrap();
             assert_eq!(raw.get(&section).unwrap().get(key), Some(default), "{variable}");
         }
     }
@@ -197,7 +233,7 @@ fn a_token_may_stand_in_a_file_beside_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("quell.toml");
     fs::write(&path, "[http]\ntoken_file = \"token\"\n[policy]\npath = \"policies/ours.toml\"").unwrap();
-    let load = || Written::read(Some(&path), []).unwrap().resolve();
+    let load = || Written::<RawConfig>::read(Some(&path), []).unwrap().resolve();
     assert!(matches!(load(), Err(ConfigError::Unreadable { path, .. }) if path.ends_with("token")));
     fs::write(directory.path().join("token"), "secret\n").unwrap();
     let config = load().unwrap();
@@ -207,16 +243,60 @@ fn a_token_may_stand_in_a_file_beside_the_configuration() {
 
 #[test]
 fn a_path_beside_a_file_of_this_directory_stays_short() {
-    let config = Written::read(
+    let config = Written::<RawConfig>::read(
         Some(Path::new("deploy/quell.toml")),
         [("QUELL_POLICY__PATH".to_owned(), "policy.toml".to_owned())],
     );
     assert_eq!(config.unwrap().resolve().unwrap().policy_path, Path::new("deploy/policy.toml"));
-    assert_eq!(Sources::new(Path::new("quell.toml")).beside_the_file("policy.toml"), Path::new("policy.toml"));
+    assert_eq!(Sources::new(&RawConfig::KIND, Path::new("quell.toml")).beside_the_file("policy.toml"), Path::new("policy.toml"));
 }
 
 #[test]
 fn what_is_shown_means_the_same() {
     let raw: RawConfig = toml::from_str(DEPLOYED).unwrap();
     assert_eq!(toml::from_str::<RawConfig>(&toml::to_string(&raw).unwrap()).unwrap(), raw);
+}
+
+#[test]
+fn an_empty_gate_toml_is_a_gate_beside_an_engine_of_the_defaults() {
+    let config = load_gate("", &[]).unwrap();
+    assert_eq!(config.kafka.bootstrap_servers, "127.0.0.1:9092");
+    assert_eq!((config.downstream.as_str(), config.resource_type.as_str()), ("ml", "admt_system"));
+    assert_eq!((config.spool.bytes_max, config.spool.deadline), (1 << 30, Duration::from_secs(1)));
+    assert_eq!(config.http.listen, "127.0.0.1:9465".parse().unwrap());
+    assert!(config.http.token.is_none() && config.http.url.is_none());
+    config.http.check().unwrap();
+}
+
+#[test]
+fn the_gate_and_the_engine_read_each_their_own_variables() {
+    let variables = [
+        ("QUELL_KAFKA__BOOTSTRAP_SERVERS", "engine:9092"),
+        ("QUELL_GATE_KAFKA__BOOTSTRAP_SERVERS", "gate:9092"),
+        ("QUELL_GATE_KAFKA__CLIENT__SASL_PASSWORD", "secret"),
+        ("QUELL_GATE_GATE__DOWNSTREAM", "models"),
+        ("QUELL_ENGINE__THREADS", "3"),
+    ];
+    let engine = load_with("", &variables).unwrap();
+    assert_eq!((engine.kafka.bootstrap_servers.as_str(), engine.engine.threads), ("engine:9092", 3));
+    let gate = load_gate("", &variables).unwrap();
+    assert_eq!((gate.kafka.bootstrap_servers.as_str(), gate.downstream.as_str()), ("gate:9092", "models"));
+    assert_eq!(gate.kafka.client.get("sasl.password").map(String::as_str), Some("secret"));
+}
+
+#[test]
+fn what_is_wrong_with_a_gate_toml_is_said_with_what_can_be() {
+    insta::assert_snapshot!(gate_error("[kafka]\ngroup_id = \"a\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("[gate]\ndownsteam = \"ml\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("", &[("QUELL_GATE__DOWNSTREAM", "ml")]), @"");
+    insta::assert_snapshot!(gate_error("", &[("QUELL_GATE_KAFKA__CLIENT", "a")]), @"");
+    insta::assert_snapshot!(gate_error("[kafka.client]\ngroup.id = \"a\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("[topics]\nreviews = \"quell.decisions\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("[spool]\nsize = \"1KiB\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("[spool]\ndeadline = \"0s\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("[http]\nlisten = \"localhost\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("[http]\nurl = \"gate.example.com\"", &[]), @"");
+    let reachable = load_gate("[http]\nlisten = \"0.0.0.0:9465\"", &[]).unwrap();
+    insta::assert_snapshot!(reachable.http.check().unwrap_err(), @"");
+    load_gate("[http]\nlisten = \"0.0.0.0:9465\"\ntoken = \"secret\"", &[]).unwrap().http.check().unwrap();
 }

@@ -136,8 +136,8 @@ fn engine(
     view: &View,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let decoder = Decoder::new(parts::registry(config)?);
-    let encoder = parts::encoder(config)?;
+    let decoder = Decoder::new(parts::registry(&config.encoding)?);
+    let encoder = parts::encoder(&config.encoding)?;
     if !prerequisites::registry(&encoder, policy, metrics, stop)? {
         return Ok(());
     }

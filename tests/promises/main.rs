@@ -16,6 +16,7 @@ mod a_store_of_another_group_is_refused;
 mod a_warm_copy_takes_over;
 mod a_wiped_disk_is_restored;
 mod acknowledgements_are_recorded;
+mod an_opt_out_becomes_a_deny_at_the_gate;
 mod an_opt_out_follows_the_identity_graph;
 mod brokers_fail_and_come_back;
 mod confluent_records_are_read_by_the_registry;

@@ -1,5 +1,5 @@
-//! `quell topics create` makes what is missing and can be repeated; `quell run` says what is wrong and which command
-//! mends it.
+//! `quell topics create` makes what is missing and can be repeated; `quell run` and `quell gate` say what is wrong and
+//! which command mends it.
 
 use quell_testbed::deployment::Deployment;
 
@@ -21,4 +21,26 @@ fn run_says_which_topic_is_missing() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(said.contains("no-such-topic is missing") && said.contains("quell topics create"), "{said}");
+}
+
+#[test]
+fn the_gates_topics_are_made_and_checked() {
+    let deployment = Deployment::new();
+    let (status, log) = deployment.start_gate("gate").ended();
+    assert_eq!(status.code(), Some(1));
+    let missing = format!("topic {} is missing; make it by `quell topics create --gate`", deployment.decisions_topic());
+    assert!(log.contains(&missing), "{log}");
+
+    deployment.make_gate_topics();
+    let again = deployment.quell_gate(&["topics", "create", "--gate"]);
+    assert_eq!(again.status.code(), Some(0), "{}", String::from_utf8_lossy(&again.stdout));
+    assert_eq!(String::from_utf8(again.stdout).unwrap().matches("kept ").count(), 2);
+    assert!(deployment.start_gate("gate").wait_until_ready().stop().success());
+
+    // A topic that forgets opt-outs after a time is none that a gate may read.
+    let suppressions = deployment.topics().suppressions.last().unwrap();
+    deployment.alter_topic(suppressions, &[("cleanup.policy", "delete")]);
+    let (status, log) = deployment.start_gate("gate").ended();
+    assert_eq!(status.code(), Some(1));
+    assert!(log.contains(&format!("topic {suppressions} has cleanup.policy=delete")), "{log}");
 }

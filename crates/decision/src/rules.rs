@@ -108,6 +108,12 @@ impl Rules {
         &self.downstream.topic
     }
 
+    /// All downstreams of the policy.
+    #[must_use]
+    pub fn downstreams(&self) -> &[Downstream] {
+        self.policy.downstreams()
+    }
+
     /// What a resource must be.
     #[must_use]
     pub fn resource_type(&self) -> &str {

@@ -56,6 +56,12 @@ impl KafkaSettings {
         }
     }
 
+    /// For looking at topics, and making them.
+    #[must_use]
+    pub fn admin(&self) -> ClientConfig {
+        self.config(&[], &[])
+    }
+
     /// The reader of suppressions and watermarks: no group, every partition assigned.
     #[must_use]
     pub fn reader(&self) -> ClientConfig {

@@ -102,6 +102,14 @@ impl Gate {
         })
     }
 
+    /// Asks the schema registry for the ids that records will need, if there is one: no answer has to wait for it later.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the schema.
+    pub fn prepare(&self) -> Result<(), EncodeError> {
+        self.encoder.prepare_decisions(&self.decisions)
+    }
+
     /// Whether all that stood in the topic at the start has been read.
     pub fn set_ready(&self, ready: bool) {
         let other = |readiness: u64| (is_odd(readiness) != ready).then_some(readiness + 1);

@@ -10,7 +10,6 @@ use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, ClientContext};
 
 use crate::outage::needs_an_operator;
-use crate::settings::Settings;
 
 /// How long one question waits. Whoever is refused is told so in between, and need not wait for the end.
 const ONE: Duration = Duration::from_secs(2);
@@ -32,8 +31,7 @@ pub enum AskError {
 pub(crate) struct Asker(BaseConsumer<Witness>);
 
 impl Asker {
-    pub fn new(settings: &Settings) -> Result<Self, KafkaError> {
-        let config: ClientConfig = settings.admin();
+    pub fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
         Ok(Self(config.create_with_context(Witness::default())?))
     }
 

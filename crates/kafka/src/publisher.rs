@@ -55,7 +55,7 @@ impl Publisher {
     /// When the brokers do not answer in time, or refuse.
     pub fn new(settings: &Settings, name: &str) -> Result<Self, PublishError> {
         // A producer that is refused says no more than that time is up.
-        Asker::new(settings)?.metadata(None, DEADLINE)?;
+        Asker::new(&settings.admin())?.metadata(None, DEADLINE)?;
         let producer: BaseProducer = settings.producer(&format!("{}-{name}", settings.group_id)).create()?;
         producer.init_transactions(DEADLINE)?;
         Ok(Self(producer))

@@ -55,7 +55,7 @@ pub enum TopicReadError {
 /// # Errors
 /// When there is no such topic, or it cannot be read to its end.
 pub fn read_topic(settings: &Settings, topic: &str, mut each: impl FnMut(ReadRecord)) -> Result<(), TopicReadError> {
-    let metadata = Asker::new(settings)?.metadata(Some(topic), DEADLINE)?;
+    let metadata = Asker::new(&settings.admin())?.metadata(Some(topic), DEADLINE)?;
     let consumer: BaseConsumer<Outsider> = settings.reader("read_committed").create_with_context(Outsider::default())?;
     let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
     let known = known.ok_or_else(|| TopicReadError::NoTopic(topic.to_owned()))?;

@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use quell_domain::ShardCount;
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::ask::{AskError, Asker};
 use crate::outage::needs_an_operator;
-use crate::settings::{Settings, Topics};
+use crate::settings::Topics;
 
 /// The largest record batch of a topic whose settings do not say (Kafka's own default).
 const MESSAGE_BYTES_MAX: u64 = 1_048_588;
@@ -69,6 +70,8 @@ pub struct TopicPlan {
     pub message_bytes_min: Option<u64>,
     /// Whether its partitions are the shards.
     pub is_sharded: bool,
+    /// The command that makes it.
+    pub made_by: &'static str,
 }
 
 /// What topics are made with.
@@ -93,6 +96,7 @@ pub fn plan(topics: &Topics, sizes: Sizes) -> Vec<TopicPlan> {
         settings: Vec::new(),
         message_bytes_min: None,
         is_sharded: false,
+        made_by: "quell topics create",
     };
     let sharded = |name: &str, cleanup| TopicPlan { partitions: sizes.shards, is_sharded: true, ..plan(name, cleanup) };
     let dead_letter_bytes = MESSAGE_BYTES_MAX + DEAD_LETTER_EXTRA_BYTES;
@@ -192,14 +196,14 @@ pub struct TopicAdmin {
 }
 
 impl TopicAdmin {
-    /// A client. Each question to the brokers waits no longer than `patience` for its answer.
+    /// A client with these settings. Each question to the brokers waits no longer than `patience` for its answer.
     ///
     /// # Errors
-    /// When none can be made with these settings.
-    pub fn new(settings: &Settings, patience: Duration) -> Result<Self, TopicsError> {
+    /// When none can be made with them.
+    pub fn new(config: &ClientConfig, patience: Duration) -> Result<Self, TopicsError> {
         let refused = |error: KafkaError| TopicsError::Refused(format!("kafka: {error}"));
-        let client = settings.admin().create().map_err(refused)?;
-        Ok(Self { client, asker: Asker::new(settings).map_err(refused)?, patience })
+        let client = config.create().map_err(refused)?;
+        Ok(Self { client, asker: Asker::new(config).map_err(refused)?, patience })
     }
 
     /// Makes the topics that are missing. Returns the names of those.
@@ -249,7 +253,7 @@ impl TopicAdmin {
                 Some((_, topic)) => found.push((plan, *topic)),
                 None => findings.push(Finding {
                     stops: true,
-                    text: format!("topic {} is missing; make it by `quell topics create`", plan.name),
+                    text: format!("topic {} is missing; make it by `{}`", plan.name, plan.made_by),
                 }),
             }
         }

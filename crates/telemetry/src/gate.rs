@@ -6,5 +6,8 @@
 mod events;
 mod metrics;
 
-pub use events::{CopyDiscarded, DecisionsDelivered, GateEvent, GateReady, SpoolStalled};
+pub use events::{
+    CopyDiscarded, CopyOpened, DecisionsDelivered, GateEvent, GateFailed, GateReady, GateStarted, GateStopped,
+    GateStopping, GateWaitsForRegistry, SpoolStalled,
+};
 pub use metrics::{GateMetrics, GateValues, Refused};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quell_domain::Policy;
 use quell_kafka::{ReadRecord, Settings, TopicReadError, Topics, read_topic};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -71,8 +71,8 @@ pub struct Deployment {
     pub dir: TempDir,
     producer: BaseProducer,
     settings: Settings,
-    kafka: Kafka,
-    /// Lines of `quell.toml` by section, beside what every deployment has.
+    pub(crate) kafka: Kafka,
+    /// Lines of `quell.toml` by section, beside what every deployment has; of `gate.toml` by `gate.toml:section`.
     extra: BTreeMap<&'static str, String>,
 }
 
@@ -187,7 +187,7 @@ impl Deployment {
     /// Writes an instance's `quell.toml`.
     pub fn configure(&self, instance: &str, port: u16) -> PathBuf {
         let topics = self.topics();
-        let of = |section: &str| self.extra.get(section).cloned().unwrap_or_default().replace("INSTANCE", instance);
+        let of = |section: &str| self.extra_of(section, instance);
         let text = format!(
             r#"
 [kafka]
@@ -249,6 +249,11 @@ path = "policy.toml"
         path
     }
 
+    /// The further lines of a section.
+    pub(crate) fn extra_of(&self, section: &str, instance: &str) -> String {
+        self.extra.get(section).cloned().unwrap_or_default().replace("INSTANCE", instance)
+    }
+
     /// Runs a command of the binary to its end.
     pub fn quell(&self, arguments: &[&str]) -> Output {
         self.quell_with(arguments, &[])
@@ -275,13 +280,29 @@ path = "policy.toml"
         Instance::start(self, instance, environment)
     }
 
+    /// Makes a topic.
+    pub fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+        let made = pollster::block_on(self.admin().create_topics(&[new], &AdminOptions::new())).unwrap();
+        assert!(made.iter().all(Result::is_ok), "{topic} was not made: {made:?}");
+    }
+
+    /// Deletes a topic.
+    pub fn delete_topic(&self, topic: &str) {
+        let deleted = pollster::block_on(self.admin().delete_topics(&[topic], &AdminOptions::new())).unwrap();
+        assert!(deleted.iter().all(Result::is_ok), "{topic} was not deleted: {deleted:?}");
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.settings.bootstrap_servers).create().unwrap()
+    }
+
     /// Gives a topic these settings, and all others their defaults.
     pub fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
-        let client: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.settings.bootstrap_servers).create().unwrap();
         let config = AlterConfig::new(ResourceSpecifier::Topic(topic));
         let config = settings.iter().fold(config, |config, (name, value)| config.set(name, value));
-        let altered = pollster::block_on(client.alter_configs(&[config], &AdminOptions::new())).unwrap();
+        let altered = pollster::block_on(self.admin().alter_configs(&[config], &AdminOptions::new())).unwrap();
         assert!(altered.iter().all(Result::is_ok), "{topic} was not altered");
     }
 

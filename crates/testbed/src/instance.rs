@@ -1,5 +1,6 @@
-//! An engine's process.
+//! A process of Quell: an engine, or what [`crate::gate`] makes of it.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -31,11 +32,22 @@ impl Instance {
         log: PathBuf,
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
+        Self::run_as("run", config, port, log, environment)
+    }
+
+    /// The same in another role: `quell gate`.
+    pub(crate) fn run_as<'a>(
+        role: &str,
+        config: &Path,
+        port: u16,
+        log: PathBuf,
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let child = Command::new(crate::binary())
             .arg("--config")
             .arg(config)
-            .arg("run")
+            .arg(role)
             .env("NO_COLOR", "1")
             .envs(environment)
             .stdin(Stdio::null())
@@ -58,9 +70,19 @@ impl Instance {
 
     /// One answer over HTTP: status and body. None while nobody listens.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        self.request("GET", path, &[], "")
+    }
+
+    /// The same to any request.
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        headers.iter().for_each(|(name, value)| write!(request, "{name}: {value}\r\n").unwrap());
+        if !body.is_empty() {
+            write!(request, "content-length: {}\r\n", body.len()).unwrap();
+        }
+        write!(stream, "{request}\r\n{body}").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -68,10 +90,15 @@ impl Instance {
         Some((status, body.to_owned()))
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// It has not ended by itself.
     pub fn must_run(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {
-            panic!("the engine ended ({status}):\n{}", self.log());
+            panic!("it ended by itself ({status}):\n{}", self.log());
         }
     }
 
@@ -81,7 +108,7 @@ impl Instance {
     }
 
     pub fn wait_until_ready(mut self) -> Self {
-        wait_for("the engine to be ready", || self.is_ready().then_some(()));
+        wait_for("it to be ready", || self.is_ready().then_some(()));
         self
     }
 
@@ -161,7 +188,7 @@ impl Instance {
 
     /// The end that it comes to by itself.
     pub fn ended(mut self) -> (ExitStatus, String) {
-        let status = wait_for("the engine to end", || self.child.try_wait().unwrap());
+        let status = wait_for("it to end", || self.child.try_wait().unwrap());
         let log = self.log();
         (status, log)
     }

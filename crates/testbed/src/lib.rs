@@ -9,6 +9,7 @@ pub mod broker;
 pub mod cluster;
 pub mod deployment;
 pub mod events;
+pub mod gate;
 pub mod instance;
 pub mod load;
 pub mod outcome;

@@ -60,6 +60,17 @@ impl Encoder {
         Ok(())
     }
 
+    /// The same for decisions.
+    ///
+    /// # Errors
+    /// When the registry does not answer, or refuses the schema.
+    pub fn prepare_decisions(&self, topic: &str) -> Result<(), EncodeError> {
+        if self.format == Format::Confluent {
+            self.id(topic, &DECISION)?;
+        }
+        Ok(())
+    }
+
     /// A suppression for its downstream's topic.
     ///
     /// # Errors
@@ -110,7 +121,7 @@ impl Encoder {
     /// A decision for a topic.
     ///
     /// # Errors
-    /// When the registry has no id for it.
+    /// When the registry has no id for it, which [`Encoder::prepare_decisions`] rules out.
     pub fn decision(&self, topic: &str, message: &DecisionMessage<'_>) -> Result<Vec<u8>, EncodeError> {
         self.encode(topic, &DECISION, |out| avro::write_decision(out, message), || json::write_decision(message))
     }

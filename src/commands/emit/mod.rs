@@ -79,7 +79,7 @@ pub fn emit(path: Option<&Path>, command: &EmitCommand, out: &mut dyn Write) -> 
     let config = Config::load(path)?;
     let policy = policy::load(&config)?;
     let settings = parts::kafka(&config, &policy)?;
-    let encoder = parts::encoder(&config).context("cannot use encoding.schema_registry_url")?;
+    let encoder = parts::encoder(&config.encoding).context("cannot use encoding.schema_registry_url")?;
     let making = Making { topics: &config.topics, policy: &policy, encoder: &encoder, now: now() };
     let event = match command {
         EmitCommand::OptOut(asked) => choice::event(&making, Action::OptOut, asked)?,

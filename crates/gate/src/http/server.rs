@@ -32,12 +32,37 @@ pub struct GateOptions {
 
 /// The server cannot start; an operator must act.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {listen}: change http.listen, or end what listens there")]
-pub struct GateStartError {
-    /// `http.listen`
-    pub listen: SocketAddr,
-    /// What the system says.
-    pub source: io::Error,
+pub enum GateStartError {
+    /// It would tell whoever can reach it who has opted out.
+    #[error(
+        "http.listen is {listen}, which other machines can reach, and it can be asked there who has opted out: \
+         set http.token or http.token_file, or listen on 127.0.0.1"
+    )]
+    TokenMissing {
+        /// `http.listen`
+        listen: SocketAddr,
+    },
+    /// The address is taken, or is not this machine's.
+    #[error("cannot listen on {listen}: change http.listen, or end what listens there")]
+    Listen {
+        /// `http.listen`
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl GateOptions {
+    /// Whether it may start like that. Needs no socket, so that a wrong configuration is found before anything starts.
+    ///
+    /// # Errors
+    /// [`GateStartError::TokenMissing`]
+    pub fn check(&self) -> Result<(), GateStartError> {
+        if self.token.is_none() && !self.listen.ip().to_canonical().is_loopback() {
+            return Err(GateStartError::TokenMissing { listen: self.listen });
+        }
+        Ok(())
+    }
 }
 
 /// A server that answers until it is stopped, or dropped.
@@ -48,8 +73,9 @@ impl GateServer {
     /// Listens and answers, on the runtime that it is called on.
     ///
     /// # Errors
-    /// When it cannot listen.
+    /// When it may not, or cannot.
     pub async fn start(options: GateOptions, gate: Arc<Gate>) -> Result<Self, GateStartError> {
+        options.check()?;
         let GateOptions { listen, token, url } = options;
         let limits = Limits {
             connections_max: CONNECTIONS_MAX,
@@ -62,7 +88,7 @@ impl GateServer {
             let url = url.trim_end_matches('/').to_owned();
             routes(Arc::new(Shared { gate, token, url }))
         });
-        serving.await.map(Self).map_err(|source| GateStartError { listen, source })
+        serving.await.map(Self).map_err(|source| GateStartError::Listen { listen, source })
     }
 
     /// Where it listens: the port that the system chose, if `listen` has port 0.

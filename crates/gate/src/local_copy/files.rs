@@ -27,15 +27,11 @@ pub(super) fn generation_of(location: Location) -> u8 {
     u8::try_from(location.get() >> PLACE_BITS).unwrap_or(0)
 }
 
-/// The files of the copy: one, and while it is written anew two.
-#[derive(Debug)]
+/// The files of the copy: none before it is open, then one, and while it is written anew two.
+#[derive(Debug, Default)]
 pub struct CopyFiles(RwLock<Vec<(u8, Arc<File>)>>);
 
 impl CopyFiles {
-    pub(super) fn new(generation: u8, file: Arc<File>) -> Self {
-        Self(RwLock::new(vec![(generation, file)]))
-    }
-
     pub(super) fn add(&self, generation: u8, file: Arc<File>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push((generation, file));
     }

@@ -66,25 +66,35 @@ pub struct LocalCopy {
 
 impl LocalCopy {
     /// Opens the copy in a directory, which is made if it is missing, and fills the index from it. One of another topic
-    /// is discarded.
+    /// is discarded. Its records are found through `files` from then on.
     ///
     /// # Errors
     /// When the directory or the file cannot be used.
-    pub fn open(directory: &Path, topic: &str, index: &Suppressions) -> Result<(Self, Found), CopyError> {
+    pub fn open(
+        directory: &Path,
+        topic: &str,
+        index: &Suppressions,
+        files: &Arc<CopyFiles>,
+    ) -> Result<(Self, Found), CopyError> {
         let failed = |source| CopyError { path: directory.to_owned(), source };
-        Self::open_or_fail(directory, topic, index).map_err(failed)
+        Self::open_or_fail(directory, topic, index, Arc::clone(files)).map_err(failed)
     }
 
-    fn open_or_fail(directory: &Path, topic: &str, index: &Suppressions) -> io::Result<(Self, Found)> {
+    fn open_or_fail(
+        directory: &Path,
+        topic: &str,
+        index: &Suppressions,
+        files: Arc<CopyFiles>,
+    ) -> io::Result<(Self, Found)> {
         fs::create_dir_all(directory)?;
         let found = Self::existing(directory)?;
-        let Some((generation, path)) = found else { return Self::begin(directory, topic, 1) };
+        let Some((generation, path)) = found else { return Self::begin(directory, topic, 1, files) };
         let file = Arc::new(File::options().read(true).write(true).open(&path)?);
-        let files = Arc::new(CopyFiles::new(generation, Arc::clone(&file)));
+        files.only(generation, Arc::clone(&file));
         let bytes = file.metadata()?.len();
         let Some(mut reader) = BlockReader::begin(&file, topic)? else {
             fs::remove_file(path)?;
-            return Self::begin(directory, topic, generation.wrapping_add(1));
+            return Self::begin(directory, topic, generation.wrapping_add(1), files);
         };
         let (mut positions, mut records) = (Positions::default(), 0);
         while let Some(block) = reader.next()? {
@@ -124,12 +134,13 @@ impl LocalCopy {
         Ok(found)
     }
 
-    fn begin(directory: &Path, topic: &str, generation: u8) -> io::Result<(Self, Found)> {
+    fn begin(directory: &Path, topic: &str, generation: u8, files: Arc<CopyFiles>) -> io::Result<(Self, Found)> {
         let (file, writer) = create(&path_of(directory, generation, FINISHED), topic)?;
+        files.only(generation, Arc::clone(&file));
         let copy = Self {
             directory: directory.to_owned(),
             topic: topic.to_owned(),
-            files: Arc::new(CopyFiles::new(generation, Arc::clone(&file))),
+            files,
             current: file,
             generation,
             writer,
@@ -138,12 +149,6 @@ impl LocalCopy {
             rewriting: None,
         };
         Ok((copy, Found { positions: Positions::default(), cut_bytes: 0 }))
-    }
-
-    /// The readers' end.
-    #[must_use]
-    pub fn files(&self) -> Arc<CopyFiles> {
-        Arc::clone(&self.files)
     }
 
     /// How large the file is.

@@ -28,7 +28,7 @@ fn read_up_to(offset: i64) -> Positions {
 
 /// The version of the state that is known of an identifier.
 fn version(copy: &LocalCopy, index: &Suppressions, number: u64) -> Option<i64> {
-    match index.look(&identifier(number), index.right_bits().of("admt"), true, &*copy.files()) {
+    match index.look(&identifier(number), index.right_bits().of("admt"), true, &*copy.files) {
         Look::Found(state) => Some(state.version),
         Look::Nothing => None,
         Look::Unreadable(_) => Some(-1),
@@ -37,7 +37,7 @@ fn version(copy: &LocalCopy, index: &Suppressions, number: u64) -> Option<i64> {
 
 fn opened(path: &Path) -> (LocalCopy, Found, Suppressions) {
     let index = Suppressions::default();
-    let (copy, found) = LocalCopy::open(path, "suppression.ml", &index).unwrap();
+    let (copy, found) = LocalCopy::open(path, "suppression.ml", &index, &Arc::default()).unwrap();
     (copy, found, index)
 }
 
@@ -98,7 +98,7 @@ fn a_copy_of_another_topic_is_discarded() {
     copy.take(&[holds(1, 1, true)], &read_up_to(0), &index).unwrap();
     drop(copy);
     let index = Suppressions::default();
-    let (_, found) = LocalCopy::open(dir.path(), "suppression.other", &index).unwrap();
+    let (_, found) = LocalCopy::open(dir.path(), "suppression.other", &index, &Arc::default()).unwrap();
     assert_eq!((index.len(), found.positions), (0, Positions::default()));
 }
 
@@ -185,7 +185,7 @@ fn long_records_are_read_whole() {
     state.rights.extend((0..60).map(right));
     copy.take(&[Change::Holds(state.clone())], &read_up_to(0), &index).unwrap();
     let at = index.locations(index_part(&index)).unwrap()[0];
-    assert_eq!(copy.files().read(at), Some(state));
+    assert_eq!(copy.files.read(at), Some(state));
 }
 
 fn index_part(index: &Suppressions) -> usize {

@@ -74,6 +74,12 @@ impl Reader {
         Ok(Self { stop, thread })
     }
 
+    /// Whether it has ended, which it never does by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Ends it.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);

@@ -77,6 +77,12 @@ impl Backlog {
 }
 
 impl Delivery {
+    /// Whether it has ended, which it never does by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Delivers what is recorded, within a deadline. By now nobody records any more.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);

@@ -104,7 +104,8 @@ impl Running {
             reasons: Reason::ALL.iter().map(|reason| (reason.as_str(), reason.permits())).collect(),
         };
         let metrics = GateMetrics::new("test", &values);
-        let (copy, _) = LocalCopy::open(&dir.path().join("copy"), "suppression.ml", &index).unwrap();
+        let files = Arc::default();
+        let (copy, _) = LocalCopy::open(&dir.path().join("copy"), "suppression.ml", &index, &files).unwrap();
         let options = SpoolOptions {
             path: dir.path().join("spool"),
             bytes_max: spool_bytes,
@@ -114,7 +115,7 @@ impl Running {
         let parts = Parts {
             rules,
             suppressions: Arc::clone(&index),
-            copy: copy.files(),
+            copy: files,
             spool,
             // So that records can be read here.
             encoder: Encoder::new(Format::Json, None),

@@ -17,8 +17,8 @@ pub struct BrokerUnreachable<'a> {
     pub lasted: Duration,
 }
 
-impl Event for BrokerUnreachable<'_> {
-    fn emit(&self, _: &Metrics) {
+impl BrokerUnreachable<'_> {
+    pub(crate) fn say(&self) {
         tracing::warn!(
             target: "quell::kafka",
             bootstrap_servers = self.bootstrap_servers,
@@ -29,6 +29,12 @@ impl Event for BrokerUnreachable<'_> {
     }
 }
 
+impl Event for BrokerUnreachable<'_> {
+    fn emit(&self, _: &Metrics) {
+        self.say();
+    }
+}
+
 /// A broker answers again.
 #[derive(Clone, Debug)]
 pub struct BrokerBack {
@@ -36,8 +42,14 @@ pub struct BrokerBack {
     pub lasted: Duration,
 }
 
+impl BrokerBack {
+    pub(crate) fn say(&self) {
+        tracing::info!(target: "quell::kafka", lasted_seconds = self.lasted.as_secs(), "a broker answers again");
+    }
+}
+
 impl Event for BrokerBack {
     fn emit(&self, _: &Metrics) {
-        tracing::info!(target: "quell::kafka", lasted_seconds = self.lasted.as_secs(), "a broker answers again");
+        self.say();
     }
 }

@@ -46,14 +46,20 @@ pub struct HttpListening {
     pub token_needed: bool,
 }
 
-impl Event for HttpListening {
-    fn emit(&self, _: &Metrics) {
+impl HttpListening {
+    pub(crate) fn say(&self) {
         tracing::info!(
-            target: "quell::engine",
+            target: "quell::http",
             address = %self.address,
             token_needed = self.token_needed,
             "listening for http"
         );
+    }
+}
+
+impl Event for HttpListening {
+    fn emit(&self, _: &Metrics) {
+        self.say();
     }
 }
 

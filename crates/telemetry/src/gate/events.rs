@@ -1,13 +1,143 @@
 //! What happens at a gate.
 
+use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 use super::metrics::GateMetrics;
+use crate::events::{BrokerBack, BrokerUnreachable, HttpListening};
 
 /// Something that happened at a gate.
 pub trait GateEvent {
     /// Writes its line and moves its metrics.
     fn emit(&self, metrics: &GateMetrics);
+}
+
+/// `quell gate` has read its configuration and its policy, and begins.
+#[derive(Clone, Debug)]
+pub struct GateStarted<'a> {
+    /// Quell's version.
+    pub version: &'a str,
+    /// The policy's version, as its author calls it.
+    pub policy_version: &'a str,
+    /// `kafka.bootstrap_servers`
+    pub bootstrap_servers: &'a str,
+    /// The downstream's topic.
+    pub topic: &'a str,
+}
+
+impl GateEvent for GateStarted<'_> {
+    fn emit(&self, _: &GateMetrics) {
+        tracing::info!(
+            target: "quell::gate",
+            version = self.version,
+            policy_version = self.policy_version,
+            bootstrap_servers = self.bootstrap_servers,
+            topic = self.topic,
+            "gate started"
+        );
+    }
+}
+
+impl GateEvent for HttpListening {
+    fn emit(&self, _: &GateMetrics) {
+        self.say();
+    }
+}
+
+impl GateEvent for BrokerUnreachable<'_> {
+    fn emit(&self, _: &GateMetrics) {
+        self.say();
+    }
+}
+
+impl GateEvent for BrokerBack {
+    fn emit(&self, _: &GateMetrics) {
+        self.say();
+    }
+}
+
+/// The schema registry has no id yet for what is to be written.
+#[derive(Clone, Debug)]
+pub struct GateWaitsForRegistry<'a> {
+    /// What it was asked for, and what came of it.
+    pub reason: &'a str,
+}
+
+impl GateEvent for GateWaitsForRegistry<'_> {
+    fn emit(&self, _: &GateMetrics) {
+        tracing::warn!(target: "quell::registry", reason = self.reason, "the schema registry does not answer; waiting");
+    }
+}
+
+/// The local copy is open, and the index filled from it.
+#[derive(Clone, Debug)]
+pub struct CopyOpened<'a> {
+    /// Where it lies.
+    pub path: &'a Path,
+    /// How many identifiers it knows.
+    pub identifiers: usize,
+    /// How large it is.
+    pub bytes: u64,
+    /// What was cut off, since a crash had left it or it was not as it was written: it is read from Kafka again.
+    pub cut_bytes: u64,
+    /// What opening it took.
+    pub took: Duration,
+}
+
+impl GateEvent for CopyOpened<'_> {
+    fn emit(&self, metrics: &GateMetrics) {
+        metrics.set_copy_bytes(self.bytes);
+        tracing::info!(
+            target: "quell::gate",
+            path = %self.path.display(),
+            identifiers = self.identifiers,
+            bytes = self.bytes,
+            cut_bytes = self.cut_bytes,
+            took_seconds = self.took.as_secs_f64(),
+            "local copy opened"
+        );
+    }
+}
+
+/// Somebody asked it to stop: it takes no more questions and answers those under way.
+#[derive(Clone, Debug)]
+pub struct GateStopping<'a> {
+    /// The signal's name.
+    pub signal: &'a str,
+}
+
+impl GateEvent for GateStopping<'_> {
+    fn emit(&self, _: &GateMetrics) {
+        tracing::info!(target: "quell::gate", signal = self.signal, "gate stopping: answering what it was asked");
+    }
+}
+
+/// It has stopped. What is still in the spool is delivered by whoever comes next.
+#[derive(Clone, Debug)]
+pub struct GateStopped {
+    /// How long the stop took.
+    pub took: Duration,
+}
+
+impl GateEvent for GateStopped {
+    fn emit(&self, metrics: &GateMetrics) {
+        let (took_seconds, spool_bytes) = (self.took.as_secs_f64(), metrics.series.spool_bytes.get());
+        tracing::info!(target: "quell::gate", took_seconds, spool_bytes, "gate stopped");
+    }
+}
+
+/// It ends by itself, for an operator must act.
+#[derive(Clone, Debug)]
+pub struct GateFailed<'a> {
+    /// What must be mended.
+    pub error: &'a (dyn Error + 'static),
+}
+
+impl GateEvent for GateFailed<'_> {
+    fn emit(&self, _: &GateMetrics) {
+        tracing::error!(target: "quell::gate", error = self.error, "gate failed: an operator must act");
+    }
 }
 
 /// All that stood in the topic when the gate began is read: it answers.

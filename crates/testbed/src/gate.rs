@@ -1,0 +1,215 @@
+//! A gate's process, and what is asked of it.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Output};
+
+use quell_wire::{Encoder, Format, WatermarkMessage};
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, Produced, quell};
+use crate::instance::Instance;
+use crate::{free_port, now_millis, wait_for};
+
+/// How many shards a deployment has.
+const SHARDS: i32 = 4;
+
+/// A gate that runs. What any process of Quell does, it does as an [`Instance`].
+pub struct GateInstance(Instance);
+
+impl Deref for GateInstance {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.0
+    }
+}
+
+/// What a gate answered to an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Answered {
+    /// Whether it permits; none for an error.
+    pub fn decision(&self) -> Option<bool> {
+        self.body["decision"].as_bool()
+    }
+
+    pub fn reason(&self) -> &str {
+        self.body["context"]["reason"].as_str().unwrap_or_default()
+    }
+
+    pub fn decision_id(&self) -> &str {
+        self.body["context"]["decision_id"].as_str().unwrap_or_default()
+    }
+}
+
+impl GateInstance {
+    pub fn wait_until_ready(mut self) -> Self {
+        wait_for("the gate to be ready", || self.0.is_ready().then_some(()));
+        self
+    }
+
+    /// Whether it answers questions. It must run.
+    pub fn is_ready(&mut self) -> bool {
+        self.0.is_ready()
+    }
+
+    /// Asks whether a system may infer something about somebody. None while nobody listens.
+    pub fn ask(&self, subject: (&str, &str), system: &str) -> Option<Answered> {
+        let question = json!({
+            "subject": { "type": subject.0, "id": subject.1 },
+            "action": { "name": "infer" },
+            "resource": { "type": "admt_system", "id": system },
+        });
+        self.evaluate(&question)
+    }
+
+    /// The same with a whole question.
+    pub fn evaluate(&self, question: &Value) -> Option<Answered> {
+        let headers = [("content-type", "application/json")];
+        let (status, body) = self.0.request("POST", "/access/v1/evaluation", &headers, &question.to_string())?;
+        let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+        Some(Answered { status, body })
+    }
+
+    /// Asks until it answers so.
+    pub fn wait_until(&self, subject: (&str, &str), system: &str, permits: bool, reason: &str) -> Answered {
+        let mut last = None;
+        wait_for(&format!("{reason} for {}", subject.1), || {
+            last = self.ask(subject, system);
+            last.clone().filter(|answer| answer.decision() == Some(permits) && answer.reason() == reason)
+        })
+    }
+
+    /// SIGKILL.
+    pub fn kill(self) {
+        self.0.kill();
+    }
+
+    /// SIGTERM, and the end.
+    pub fn stop(self) -> ExitStatus {
+        self.0.stop()
+    }
+
+    /// The end that it comes to by itself.
+    pub fn ended(self) -> (ExitStatus, String) {
+        self.0.ended()
+    }
+}
+
+impl Deployment {
+    pub fn watermarks_topic(&self) -> String {
+        format!("{}.quell.watermarks", self.prefix)
+    }
+
+    pub fn decisions_topic(&self) -> String {
+        format!("{}.quell.decisions", self.prefix)
+    }
+
+    pub fn reviews_topic(&self) -> String {
+        format!("{}.quell.reviews", self.prefix)
+    }
+
+    /// Writes a gate's `gate.toml`.
+    pub fn configure_gate(&self, name: &str, port: u16) -> PathBuf {
+        let of = |section: &str| self.extra_of(&format!("gate.toml:{section}"), name);
+        let dir = self.dir.path().display();
+        let text = format!(
+            r#"
+[kafka]
+bootstrap_servers = "{}"
+[kafka.client]
+{}
+{}
+[topics]
+watermarks = "{}"
+decisions = "{}"
+reviews = "{}"
+partitions = 3
+replication_factor = {}
+[gate]
+{}
+[copy]
+path = "{dir}/copy-{name}"
+[spool]
+path = "{dir}/spool-{name}"
+{}
+[encoding]
+{}
+[http]
+listen = "127.0.0.1:{port}"
+{}
+[policy]
+path = "policy.toml"
+"#,
+            self.kafka.engines,
+            self.kafka.client,
+            of("kafka.client"),
+            self.watermarks_topic(),
+            self.decisions_topic(),
+            self.reviews_topic(),
+            self.kafka.replication_factor,
+            of("gate"),
+            of("spool"),
+            of("encoding"),
+            of("http"),
+        );
+        let path = self.dir.path().join(format!("{name}.toml"));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Where a gate keeps its local copy.
+    pub fn copy_of(&self, gate: &str) -> PathBuf {
+        self.dir.path().join(format!("copy-{gate}"))
+    }
+
+    /// Where a gate keeps decisions until they are in Kafka.
+    pub fn spool_of(&self, gate: &str) -> PathBuf {
+        self.dir.path().join(format!("spool-{gate}"))
+    }
+
+    /// Runs a command with a gate's configuration to its end.
+    pub fn quell_gate(&self, arguments: &[&str]) -> Output {
+        quell(&self.configure_gate("gate-command", 1), arguments)
+    }
+
+    /// Makes the topics that a gate needs.
+    pub fn make_gate_topics(&self) {
+        self.create_topic(&self.watermarks_topic(), 1, &[("cleanup.policy", "compact")]);
+        let made = self.quell_gate(&["topics", "create", "--gate"]);
+        assert!(made.status.success(), "{}{}", String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// Starts a gate. What it keeps on disk is its own, and kept.
+    pub fn start_gate(&self, name: &str) -> GateInstance {
+        let port = free_port();
+        let config = self.configure_gate(name, port);
+        let log = self.dir.path().join(format!("{name}.log"));
+        GateInstance(Instance::run_as("gate", &config, port, log, self.environment()))
+    }
+
+    /// Says in the engine's place that every event up to now is in the suppressions.
+    pub fn say_all_is_known(&self) {
+        self.say_known_until(now_millis());
+    }
+
+    /// The same of another time.
+    pub fn say_known_until(&self, complete_through: i64) {
+        let (topic, encoder) = (self.watermarks_topic(), Encoder::new(Format::Avro, None));
+        self.produce((0..SHARDS).map(|shard| {
+            let message =
+                WatermarkMessage { shard, shards: SHARDS, complete_through, observed_at: now_millis() };
+            Produced {
+                topic: topic.clone(),
+                key: Some(shard.to_string().into_bytes()),
+                value: Some(encoder.watermark(&topic, &message).unwrap()),
+                ..Produced::default()
+            }
+        }));
+    }
+}

@@ -1,0 +1,92 @@
+//! From what is written in `gate.toml` to what holds: every value checked, once.
+
+use std::path::PathBuf;
+
+use quell_gate::KafkaSettings;
+use quell_gate::http::GateOptions;
+use quell_gate::spool::SpoolOptions;
+
+use super::raw::{RawGateConfig, RawGateHttp, RawGateKafka, RawGateTopics, RawSpool};
+use super::{GateConfig, GateTopics};
+use crate::config::client_properties::properties;
+use crate::config::error::ConfigError;
+use crate::config::resolve::{
+    bytes, check_topic_names, duration, encoding, listen, log, present, set, token, whole,
+};
+use crate::config::sources::Sources;
+
+/// A segment takes some decisions at least; below this hardly anything would be kept for an outage.
+const SPOOL_BYTES_MIN: usize = 1 << 20;
+
+/// Checks every key.
+///
+/// # Errors
+/// At the first that cannot be what it is.
+pub fn resolve(raw: &RawGateConfig, sources: &Sources) -> Result<GateConfig, ConfigError> {
+    Ok(GateConfig {
+        kafka: kafka(&raw.kafka, sources)?,
+        topics: topics(&raw.topics, sources)?,
+        downstream: present("gate.downstream", &raw.gate.downstream, sources)?.to_owned(),
+        resource_type: present("gate.resource_type", &raw.gate.resource_type, sources)?.to_owned(),
+        copy_path: PathBuf::from(present("copy.path", &raw.copy.path, sources)?),
+        spool: spool(&raw.spool, sources)?,
+        encoding: encoding(&raw.encoding, sources)?,
+        http: http(&raw.http, sources)?,
+        policy_path: sources.beside_the_file(present("policy.path", &raw.policy.path, sources)?),
+        log: log(&raw.log, sources)?,
+    })
+}
+
+fn kafka(raw: &RawGateKafka, sources: &Sources) -> Result<KafkaSettings, ConfigError> {
+    let settings = KafkaSettings {
+        bootstrap_servers: present("kafka.bootstrap_servers", &raw.bootstrap_servers, sources)?.to_owned(),
+        client: properties(&raw.client, sources)?,
+    };
+    settings.check()?;
+    Ok(settings)
+}
+
+fn topics(raw: &RawGateTopics, sources: &Sources) -> Result<GateTopics, ConfigError> {
+    let names = [
+        ("topics.watermarks", &raw.watermarks),
+        ("topics.decisions", &raw.decisions),
+        ("topics.reviews", &raw.reviews),
+    ];
+    check_topic_names(&names, sources)?;
+    Ok(GateTopics {
+        watermarks: raw.watermarks.clone(),
+        decisions: raw.decisions.clone(),
+        reviews: raw.reviews.clone(),
+        partitions: whole("topics.partitions", raw.partitions, u32::from(u16::MAX), sources)?,
+        replication_factor: whole("topics.replication_factor", raw.replication_factor, 0x7FFF, sources)?,
+    })
+}
+
+fn spool(raw: &RawSpool, sources: &Sources) -> Result<SpoolOptions, ConfigError> {
+    let bytes_max = bytes("spool.size", &raw.size, sources)?;
+    if bytes_max < SPOOL_BYTES_MIN {
+        return Err(sources.error("spool.size", format!("\"{}\" is too little; write at least \"1MiB\"", raw.size)));
+    }
+    let deadline = duration("spool.deadline", &raw.deadline, sources)?;
+    if deadline.is_zero() {
+        return Err(sources.error("spool.deadline", "no time is too little; leave it out for its default"));
+    }
+    Ok(SpoolOptions {
+        path: PathBuf::from(present("spool.path", &raw.path, sources)?),
+        bytes_max: u64::try_from(bytes_max).unwrap_or(u64::MAX),
+        deadline,
+    })
+}
+
+fn http(raw: &RawGateHttp, sources: &Sources) -> Result<GateOptions, ConfigError> {
+    let url = set(&raw.url);
+    if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        let message = format!("\"{}\" is no URL; write it as in \"https://gate.example.com\"", raw.url);
+        return Err(sources.error("http.url", message));
+    }
+    Ok(GateOptions {
+        listen: listen(&raw.listen, &RawGateHttp::default().listen, sources)?,
+        token: token(&raw.token, &raw.token_file, sources)?,
+        url: url.map(str::to_owned),
+    })
+}

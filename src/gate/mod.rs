@@ -1,0 +1,192 @@
+//! `quell gate`: the gate, wired.
+//!
+//! HTTP answers from the beginning: until all opt-outs that stood in the topic at the start have been read, that the
+//! gate is not ready. Threads of their own read from Kafka, write the spool, and deliver it; this one waits for signals.
+
+mod policy;
+mod prerequisites;
+mod topics;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use quell_decision::{Reason, Suppressions};
+use quell_gate::http::GateServer;
+use quell_gate::local_copy::{CopyFiles, LocalCopy};
+use quell_gate::reader::{Reader, ReaderParts};
+use quell_gate::spool::{Backlog, Delivery, Spool};
+use quell_gate::{Gate, Parts};
+use quell_telemetry::events::HttpListening;
+use quell_telemetry::gate::{
+    CopyOpened, GateEvent as _, GateFailed, GateMetrics, GateStarted, GateStopped, GateStopping, GateValues,
+};
+use quell_wire::Decoder;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::GateConfig;
+use crate::failure::Failure;
+use crate::parts;
+pub use policy::rules;
+pub use topics::TopicPlans;
+
+/// How often it is looked whether its threads still run.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long connections that do not end are waited for, once all answers are given.
+const CONNECTIONS_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Runs the gate until a signal asks it to stop.
+///
+/// # Errors
+/// When the policy cannot be held to, or an operator must act.
+pub fn run(config: &GateConfig) -> Result<(), Failure> {
+    let index = Arc::new(Suppressions::default());
+    let rules = rules(config, index.right_bits())?;
+    let topic = rules.topic().to_owned();
+    let metrics = GateMetrics::new(
+        env!("CARGO_PKG_VERSION"),
+        &GateValues {
+            systems: rules.systems().iter().map(|system| system.name.clone()).collect(),
+            reasons: Reason::ALL.iter().map(|reason| (reason.as_str(), reason.permits())).collect(),
+        },
+    );
+    GateStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        policy_version: rules.version(),
+        bootstrap_servers: &config.kafka.bootstrap_servers,
+        topic: &topic,
+    }
+    .emit(&metrics);
+    let (spool, writer, backlog) = Spool::open(config.spool.clone(), metrics.clone()).context("see spool.path")?;
+    let files = Arc::<CopyFiles>::default();
+    let gate = Arc::new(
+        Gate::new(Parts {
+            rules,
+            suppressions: Arc::clone(&index),
+            copy: Arc::clone(&files),
+            spool,
+            encoder: parts::encoder(&config.encoding).context("cannot use encoding.schema_registry_url")?,
+            decisions: config.topics.decisions.clone(),
+            metrics: metrics.clone(),
+        })
+        .context("the system gives no random numbers")?,
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let server = runtime
+        .block_on(GateServer::start(config.http.clone(), Arc::clone(&gate)))
+        .context("cannot answer over http")?;
+    HttpListening { address: server.address(), token_needed: config.http.token.is_some() }.emit(&metrics);
+
+    let signals = Signals::new(&runtime, metrics.clone());
+    let working = Working { config, index, files, topic, gate: Arc::clone(&gate), metrics: metrics.clone() };
+    let result = working.until_stopped(backlog, &signals);
+    if let Err(error) = &result {
+        GateFailed { error: error.as_ref() }.emit(&metrics);
+    }
+    let stopping = Instant::now();
+    runtime.block_on(server.stop());
+    // Whoever still holds a connection holds the gate, and the gate the spool.
+    runtime.shutdown_timeout(CONNECTIONS_DEADLINE);
+    let threads = result?;
+    if let Some(Threads { reader, delivery }) = threads {
+        reader.stop();
+        drop(gate);
+        writer.join();
+        delivery.stop();
+    }
+    GateStopped { took: stopping.elapsed() }.emit(&metrics);
+    Ok(())
+}
+
+/// What a signal, or its absence, says.
+struct Signals {
+    stop: Arc<AtomicBool>,
+    asked: Receiver<()>,
+}
+
+impl Signals {
+    fn new(runtime: &Runtime, metrics: GateMetrics) -> Self {
+        let (told, asked) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        runtime.spawn(stop_at_a_signal(Arc::clone(&stop), told, metrics));
+        Self { stop, asked }
+    }
+}
+
+async fn stop_at_a_signal(stop: Arc<AtomicBool>, told: Sender<()>, metrics: GateMetrics) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    let signal = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    GateStopping { signal }.emit(&metrics);
+    stop.store(true, Ordering::Release);
+    // Whoever would hear it may have failed meanwhile.
+    told.send(()).unwrap_or_default();
+}
+
+/// The threads that speak with Kafka.
+struct Threads {
+    reader: Reader,
+    delivery: Delivery,
+}
+
+struct Working<'a> {
+    config: &'a GateConfig,
+    index: Arc<Suppressions>,
+    files: Arc<CopyFiles>,
+    topic: String,
+    gate: Arc<Gate>,
+    metrics: GateMetrics,
+}
+
+impl Working<'_> {
+    /// Its threads, if they had begun when it was asked to stop.
+    fn until_stopped(self, backlog: Backlog, signals: &Signals) -> anyhow::Result<Option<Threads>> {
+        let (config, stop) = (self.config, &signals.stop);
+        let copy = self.open_copy()?;
+        let is_there = prerequisites::topics(config, &self.topic, &self.metrics, stop)?
+            && prerequisites::registry(&self.gate, &self.metrics, stop)?;
+        if !is_there {
+            return Ok(None);
+        }
+        let delivery = backlog.deliver(config.kafka.producer(), config.topics.decisions.clone())?;
+        let reader = Reader::start(ReaderParts {
+            kafka: config.kafka.clone(),
+            suppressions: self.topic,
+            watermarks: config.topics.watermarks.clone(),
+            decoder: Decoder::new(parts::registry(&config.encoding)?),
+            copy,
+            index: self.index,
+            gate: self.gate,
+        })?;
+        let threads = Threads { reader, delivery };
+        while let Err(RecvTimeoutError::Timeout) = signals.asked.recv_timeout(LOOK_EVERY) {
+            if threads.reader.has_ended() || threads.delivery.has_ended() {
+                bail!("a thread of the gate has ended by itself, which is a bug; the log says more");
+            }
+        }
+        Ok(Some(threads))
+    }
+
+    fn open_copy(&self) -> anyhow::Result<LocalCopy> {
+        let (began, path) = (Instant::now(), &self.config.copy_path);
+        let (copy, found) = LocalCopy::open(path, &self.topic, &self.index, &self.files).context("see copy.path")?;
+        CopyOpened {
+            path,
+            identifiers: self.index.len(),
+            bytes: copy.bytes(),
+            cut_bytes: found.cut_bytes,
+            took: began.elapsed(),
+        }
+        .emit(&self.metrics);
+        Ok(copy)
+    }
+}
