@@ -25,13 +25,8 @@ pub enum Asked<T> {
 
 /// What there is to say of an outage.
 pub enum Outage<'a> {
-    Lasts {
-        reason: &'a str,
-        lasted: Duration,
-    },
-    Over {
-        lasted: Duration,
-    },
+    Lasts { reason: &'a str, lasted: Duration },
+    Over { lasted: Duration },
 }
 
 /// Asks until there is an answer. None if it is to stop before.

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quell_decision::RightBits;
 use quell_kafka::{Checked, Cleanup, Finding, TopicAdmin, TopicPlan, TopicsError};
+use rdkafka::ClientConfig;
 
 use crate::config::{Config, GateConfig};
 use crate::failure::Failure;

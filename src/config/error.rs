@@ -3,8 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use quell_gate::ClientPropertyError;
-use quell_kafka::PropertyError;
+use quell_clients::PropertyError;
 
 use super::file::FileKind;
 
@@ -41,7 +40,4 @@ pub enum ConfigError {
     /// A property of librdkafka is not the user's to set.
     #[error(transparent)]
     Reserved(#[from] PropertyError),
-    /// The same for the gate's clients.
-    #[error(transparent)]
-    ReservedByTheGate(#[from] ClientPropertyError),
 }

@@ -37,7 +37,7 @@ impl FileKind {
 /// A file of configuration as it is written. An empty text is a key that is not set.
 pub trait ConfigFile: Default + Serialize + DeserializeOwned {
     /// Which one.
-    const KIND: FileKind;
+    const KIND: &'static FileKind;
 
     /// What holds, once every key is checked.
     type Resolved;
@@ -76,12 +76,12 @@ impl<F: ConfigFile> Written<F> {
     ) -> Result<Self, ConfigError> {
         let file = path.unwrap_or(Path::new(F::KIND.name));
         let text = fs::read_to_string(file).map_err(|source| match path {
-            None if source.kind() == io::ErrorKind::NotFound => ConfigError::NoneHere(&F::KIND),
+            None if source.kind() == io::ErrorKind::NotFound => ConfigError::NoneHere(F::KIND),
             _ => ConfigError::Unreadable { path: file.to_owned(), source },
         })?;
         let not_toml = |error| ConfigError::NotToml { path: file.to_owned(), message: toml_error(&text, &error) };
         let mut table: Table = toml::from_str(&text).map_err(not_toml)?;
-        let (known, mut sources) = (F::known_keys(), Sources::new(&F::KIND, file));
+        let (known, mut sources) = (F::known_keys(), Sources::new(F::KIND, file));
         keys::check(&table, &known, &sources)?;
         environment::apply(variables, &known, &mut table, &mut sources)?;
         let raw = table.try_into().map_err(not_toml)?;

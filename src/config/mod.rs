@@ -32,10 +32,9 @@ use quell_wire::Format;
 
 pub use error::ConfigError;
 pub use file::{ConfigFile, Written, process_environment};
-pub use gate::{GateConfig, RawGateConfig};
+pub use gate::{GateConfig, GateTopics, RawGateConfig};
 pub use raw::RawConfig;
 pub use secrets::masked;
-use sources::Sources;
 
 /// What an operator chose; valid.
 #[derive(Clone, Debug)]

@@ -5,12 +5,12 @@
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use super::Config;
 use super::error::ConfigError;
 use super::file::{ConfigFile, FileKind};
 use super::resolve::resolve;
 use super::secrets::Secrets;
 use super::sources::Sources;
-use super::Config;
 
 /// The file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -184,7 +184,7 @@ impl Default for RawLog {
 }
 
 impl ConfigFile for RawConfig {
-    const KIND: FileKind = FileKind {
+    const KIND: &'static FileKind = &FileKind {
         name: "quell.toml",
         prefix: "QUELL_",
         prefix_of_another: Some("QUELL_GATE_"),

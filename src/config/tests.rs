@@ -8,10 +8,12 @@ use std::time::Duration;
 use quell_wire::Format;
 use toml::Value;
 
+use super::sources::Sources;
 use super::*;
 
 const DOCS: &str = include_str!("../../docs/configuration.md");
 const DEPLOYED: &str = include_str!("../../deploy/quell.toml");
+const DEPLOYED_GATE: &str = include_str!("../../deploy/gate.toml");
 
 /// The part of the docs that is about `quell.toml`, and that about `gate.toml`.
 const DOCS_OF_EACH: [fn() -> &'static str; 2] =
@@ -115,6 +117,18 @@ fn what_is_deployed_is_valid_and_differs_from_the_defaults_where_it_must() {
 }
 
 #[test]
+fn the_gate_that_is_deployed_is_valid_and_differs_from_the_defaults_where_it_must() {
+    load_gate(DEPLOYED_GATE, &[]).unwrap();
+    let deployed: RawGateConfig = toml::from_str(DEPLOYED_GATE).unwrap();
+    let mut expected = RawGateConfig::default();
+    expected.kafka.bootstrap_servers = "kafka:19092".to_owned();
+    expected.copy.path = "/var/lib/quell/copy".to_owned();
+    expected.spool.path = "/var/lib/quell/spool".to_owned();
+    expected.policy.path = "/etc/quell/policy.toml".to_owned();
+    assert_eq!(deployed, expected);
+}
+
+#[test]
 fn an_empty_file_means_the_defaults_of_the_contract() {
     let config = load("").unwrap();
     assert_eq!(config.kafka.bootstrap_servers, "127.0.0.1:9092");
@@ -151,7 +165,8 @@ fn every_key_can_be_overridden_by_the_environment() {
             let variable = format!("QUELL_{}__{}", section.to_uppercase(), key.to_uppercase());
             let value = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             let written =
-                Written::<RawConfig>::read(Some(Path::new("deploy/quell.toml")), [(variable.clone(), value.clone())]).unwrap();
+                Written::<RawConfig>::read(Some(Path::new("deploy/quell.toml")), [(variable.clone(), value.clone())])
+                    .unwrap();
             let raw = toml::Table::try_from(&written.raw).unwrap();
             assert_eq!(raw.get(&section).unwrap().get(key), Some(default), "{variable}");
         }
@@ -248,7 +263,10 @@ fn a_path_beside_a_file_of_this_directory_stays_short() {
         [("QUELL_POLICY__PATH".to_owned(), "policy.toml".to_owned())],
     );
     assert_eq!(config.unwrap().resolve().unwrap().policy_path, Path::new("deploy/policy.toml"));
-    assert_eq!(Sources::new(&RawConfig::KIND, Path::new("quell.toml")).beside_the_file("policy.toml"), Path::new("policy.toml"));
+    assert_eq!(
+        Sources::new(RawConfig::KIND, Path::new("quell.toml")).beside_the_file("policy.toml"),
+        Path::new("policy.toml")
+    );
 }
 
 #[test]
@@ -286,17 +304,18 @@ fn the_gate_and_the_engine_read_each_their_own_variables() {
 
 #[test]
 fn what_is_wrong_with_a_gate_toml_is_said_with_what_can_be() {
-    insta::assert_snapshot!(gate_error("[kafka]\ngroup_id = \"a\"", &[]), @"");
-    insta::assert_snapshot!(gate_error("[gate]\ndownsteam = \"ml\"", &[]), @"");
-    insta::assert_snapshot!(gate_error("", &[("QUELL_GATE__DOWNSTREAM", "ml")]), @"");
-    insta::assert_snapshot!(gate_error("", &[("QUELL_GATE_KAFKA__CLIENT", "a")]), @"");
-    insta::assert_snapshot!(gate_error("[kafka.client]\ngroup.id = \"a\"", &[]), @"");
-    insta::assert_snapshot!(gate_error("[topics]\nreviews = \"quell.decisions\"", &[]), @"");
-    insta::assert_snapshot!(gate_error("[spool]\nsize = \"1KiB\"", &[]), @"");
-    insta::assert_snapshot!(gate_error("[spool]\ndeadline = \"0s\"", &[]), @"");
-    insta::assert_snapshot!(gate_error("[http]\nlisten = \"localhost\"", &[]), @"");
-    insta::assert_snapshot!(gate_error("[http]\nurl = \"gate.example.com\"", &[]), @"");
+    insta::assert_snapshot!(gate_error("[kafka]\ngroup_id = \"a\"", &[]), @"gate.toml: kafka.group_id: unknown key; `quell config show --gate --defaults` shows all");
+    insta::assert_snapshot!(gate_error("[gate]\ndownsteam = \"ml\"", &[]), @"gate.toml: gate.downsteam: unknown key; did you mean gate.downstream?");
+    insta::assert_snapshot!(gate_error("", &[("QUELL_GATE__DOWNSTREAM", "ml")]), @"QUELL_GATE__DOWNSTREAM: unknown key; unset it, or see `quell config show --gate --defaults`");
+    insta::assert_snapshot!(gate_error("", &[("QUELL_GATE_KAFKA__CLIENT", "a")]), @"QUELL_GATE_KAFKA__CLIENT: a property's name must follow, as in QUELL_GATE_KAFKA__CLIENT__SECURITY_PROTOCOL");
+    insta::assert_snapshot!(gate_error("[kafka.client]\ngroup.id = \"a\"", &[]), @"kafka.client: group.id belongs to Quell, since the gate's answers rest on it; leave it out");
+    insta::assert_snapshot!(gate_error("[topics]\nreviews = \"quell.decisions\"", &[]), @r#"gate.toml: topics.reviews: "quell.decisions" is topics.decisions already; give each its own topic"#);
+    insta::assert_snapshot!(gate_error("[spool]\nsize = \"1KiB\"", &[]), @r#"gate.toml: spool.size: "1KiB" is too little; write at least "1MiB""#);
+    insta::assert_snapshot!(gate_error("[spool]\npath = \"gate/copy\"", &[]), @"gate.toml: spool.path: is copy.path already; give each its own directory");
+    insta::assert_snapshot!(gate_error("[spool]\ndeadline = \"0s\"", &[]), @"gate.toml: spool.deadline: no time is too little; leave it out for its default");
+    insta::assert_snapshot!(gate_error("[http]\nlisten = \"localhost\"", &[]), @r#"gate.toml: http.listen: "localhost" is no address; write an IP address and a port, as in "127.0.0.1:9465""#);
+    insta::assert_snapshot!(gate_error("[http]\nurl = \"gate.example.com\"", &[]), @r#"gate.toml: http.url: "gate.example.com" is no URL; write it as in "https://gate.example.com""#);
     let reachable = load_gate("[http]\nlisten = \"0.0.0.0:9465\"", &[]).unwrap();
-    insta::assert_snapshot!(reachable.http.check().unwrap_err(), @"");
+    insta::assert_snapshot!(reachable.http.check().unwrap_err(), @"http.listen is 0.0.0.0:9465, which other machines can reach, and it can be asked there who has opted out: set http.token or http.token_file, or listen on 127.0.0.1");
     load_gate("[http]\nlisten = \"0.0.0.0:9465\"\ntoken = \"secret\"", &[]).unwrap().http.check().unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quell_clients::{Common, PropertyError, Role};
 use rdkafka::ClientConfig;
 
 /// Properties that a gate's answers rest on: not the user's to change.
@@ -25,41 +26,19 @@ pub struct KafkaSettings {
     pub client: BTreeMap<String, String>,
 }
 
-/// A property that the user must not set, or cannot. The message never holds its value: it may be a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClientPropertyError {
-    /// It is not the user's to set.
-    #[error("kafka.client: {0} belongs to Quell, since the gate's answers rest on it; leave it out")]
-    Reserved(String),
-    /// librdkafka does not know it, or not with such a value.
-    #[error(
-        "kafka.client: {0} is no property of librdkafka, or cannot have this value; look it up in CONFIGURATION.md"
-    )]
-    Unfit(String),
-}
-
 impl KafkaSettings {
     /// Checks the user's properties, each by itself.
     ///
     /// # Errors
     /// When one of them cannot be set.
-    pub fn check(&self) -> Result<(), ClientPropertyError> {
-        if let Some(key) = self.client.keys().find(|key| RESERVED.contains(&key.as_str())) {
-            return Err(ClientPropertyError::Reserved(key.clone()));
-        }
-        let unfit = |(key, value): &(&String, &String)| {
-            ClientConfig::new().set(key.as_str(), value.as_str()).create_native_config().is_err()
-        };
-        match self.client.iter().find(unfit) {
-            Some((key, _)) => Err(ClientPropertyError::Unfit(key.clone())),
-            None => Ok(()),
-        }
+    pub fn check(&self) -> Result<(), PropertyError> {
+        quell_clients::check(&self.client, &RESERVED, "the gate's answers rest on it")
     }
 
     /// For looking at topics, and making them.
     #[must_use]
     pub fn admin(&self) -> ClientConfig {
-        self.config(&[], &[])
+        self.config(Role::Admin, &[], &[])
     }
 
     /// The reader of suppressions and watermarks: no group, every partition assigned.
@@ -78,7 +57,7 @@ impl KafkaSettings {
     #[must_use]
     pub fn producer(&self) -> ClientConfig {
         let defaults = [("linger.ms", "5"), ("compression.type", "lz4"), ("reconnect.backoff.max.ms", "2000")];
-        self.config(&defaults, &[("enable.idempotence", "true"), ("message.timeout.ms", "0")])
+        self.config(Role::Producer, &defaults, &[("enable.idempotence", "true"), ("message.timeout.ms", "0")])
     }
 
     fn consumer(&self, isolation: &str) -> ClientConfig {
@@ -97,21 +76,12 @@ impl KafkaSettings {
             ("enable.auto.offset.store", "false"),
             ("auto.offset.reset", "error"),
         ];
-        self.config(&defaults, &ours)
+        self.config(Role::Reader, &defaults, &ours)
     }
 
-    fn config(&self, defaults: &[(&str, &str)], ours: &[(&str, &str)]) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "quell-gate");
-        for (key, value) in defaults {
-            config.set(*key, *value);
-        }
-        for (key, value) in &self.client {
-            config.set(key, value);
-        }
-        for (key, value) in ours {
-            config.set(*key, *value);
-        }
-        config
+    fn config(&self, role: Role, defaults: &[(&str, &str)], ours: &[(&str, &str)]) -> ClientConfig {
+        let common =
+            Common { bootstrap_servers: &self.bootstrap_servers, client_id: "quell-gate", client: &self.client };
+        common.config(role, defaults, ours)
     }
 }

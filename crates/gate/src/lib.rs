@@ -17,5 +17,5 @@ pub mod local_copy;
 pub mod reader;
 pub mod spool;
 
-pub use clients::{ClientPropertyError, KafkaSettings};
+pub use clients::KafkaSettings;
 pub use gate::{Gate, Parts, Unanswered};

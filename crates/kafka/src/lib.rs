@@ -27,5 +27,5 @@ pub use ask::AskError;
 pub use log::KafkaLog;
 pub use publisher::{Message, PublishError, Publisher};
 pub use reader::{ReadRecord, TopicReadError, read_topic};
-pub use settings::{INPUTS, PropertyError, Settings, Topics};
+pub use settings::{INPUTS, Settings, Topics};
 pub use topics::{Checked, Cleanup, Finding, Sizes, TopicAdmin, TopicPlan, TopicsError, plan};

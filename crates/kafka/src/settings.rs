@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quell_clients::{Common, PropertyError, Role};
 use quell_engine::log::InputTopic;
 use rdkafka::ClientConfig;
 
@@ -16,42 +17,6 @@ const RESERVED: [&str; 8] = [
     "enable.auto.offset.store",
     "partition.assignment.strategy",
 ];
-
-/// What begins the names of properties that only the group's member has, only consumers, and only producers.
-const OF_MEMBERS: [&str; 4] = ["session.", "heartbeat.", "group.", "max.poll."];
-const OF_CONSUMERS: [&str; 4] = ["fetch.", "queued.", "auto.offset.", "check.crcs"];
-const OF_PRODUCERS: [&str; 12] = [
-    "linger.",
-    "batch.",
-    "compression.",
-    "queue.buffering.",
-    "message.",
-    "delivery.",
-    "request.required.",
-    "acks",
-    "retries",
-    "partitioner",
-    "sticky.",
-    "transaction.",
-];
-
-/// What a client is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Member,
-    Reader,
-    Producer,
-    Admin,
-}
-
-impl Role {
-    fn takes(self, property: &str) -> bool {
-        let is_of = |prefixes: &[&str]| prefixes.iter().any(|prefix| property.starts_with(prefix));
-        (self == Self::Member || !is_of(&OF_MEMBERS))
-            && (matches!(self, Self::Member | Self::Reader) || !is_of(&OF_CONSUMERS))
-            && (self == Self::Producer || !is_of(&OF_PRODUCERS))
-    }
-}
 
 /// The names of the topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,51 +76,18 @@ pub struct Settings {
     pub standby_replicas: usize,
 }
 
-/// A property that the user must not set, or cannot. The message never holds its value: it may be a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PropertyError {
-    /// It is not the user's to set.
-    #[error("kafka.client: {0} belongs to Quell, since exactly-once rests on it; leave it out")]
-    Reserved(String),
-    /// librdkafka does not know it, or not with such a value.
-    #[error(
-        "kafka.client: {0} is no property of librdkafka, or cannot have this value; look it up in CONFIGURATION.md"
-    )]
-    Unfit(String),
-}
-
 impl Settings {
     /// Checks the user's properties, each by itself.
     ///
     /// # Errors
     /// When one of them cannot be set.
     pub fn check(&self) -> Result<(), PropertyError> {
-        if let Some(key) = self.client.keys().find(|key| RESERVED.contains(&key.as_str())) {
-            return Err(PropertyError::Reserved(key.clone()));
-        }
-        let unfit = |(key, value): &(&String, &String)| {
-            ClientConfig::new().set(key.as_str(), value.as_str()).create_native_config().is_err()
-        };
-        match self.client.iter().find(unfit) {
-            Some((key, _)) => Err(PropertyError::Unfit(key.clone())),
-            None => Ok(()),
-        }
+        quell_clients::check(&self.client, &RESERVED, "exactly-once rests on it")
     }
 
-    /// The user's properties are given to the clients that they concern: any other one would warn of them.
     fn config(&self, role: Role, defaults: &[(&str, &str)], ours: &[(&str, &str)]) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "quell");
-        for (key, value) in defaults {
-            config.set(*key, *value);
-        }
-        for (key, value) in self.client.iter().filter(|(key, _)| role.takes(key)) {
-            config.set(key, value);
-        }
-        for (key, value) in ours {
-            config.set(*key, *value);
-        }
-        config
+        let common = Common { bootstrap_servers: &self.bootstrap_servers, client_id: "quell", client: &self.client };
+        common.config(role, defaults, ours)
     }
 
     /// For topics, offsets and metadata.

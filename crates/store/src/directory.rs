@@ -1,15 +1,16 @@
 //! The directory of a store: whose it is, what it is called, and that only one process uses it.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+use quell_directory::{DirectoryError, OwnDirectory};
 
 use crate::OpenError;
 
 const INSTANCE_FILE: &str = "instance";
 const INSTANCE_FILE_UNFINISHED: &str = "instance.new";
-const LOCK_FILE: &str = "lock";
 const ROWS_DIRECTORY: &str = "rows";
 
 /// A directory that is ours for as long as this lives.
@@ -17,8 +18,7 @@ const ROWS_DIRECTORY: &str = "rows";
 pub struct Directory {
     path: PathBuf,
     instance_name: String,
-    /// The system lets go of it when the process ends, however it ends.
-    _lock: File,
+    _own: OwnDirectory,
 }
 
 impl Directory {
@@ -27,8 +27,12 @@ impl Directory {
     /// # Errors
     /// When it cannot be used, or is not this group's.
     pub fn open(path: &Path, group_id: &str) -> Result<Self, OpenError> {
-        make(path).map_err(|cause| OpenError::directory(path, cause))?;
-        let lock = lock(path)?;
+        // RocksDB has a lock, too, but it comes after the instance file was read, and its error is hard to tell from
+        // others.
+        let own = OwnDirectory::take(path).map_err(|error| match error {
+            DirectoryError::InUse { path } => OpenError::InUse { path },
+            DirectoryError::Unusable { path, source } => OpenError::directory(&path, source),
+        })?;
         let instance = match Instance::read(path).map_err(|cause| OpenError::directory(path, cause))? {
             Some(instance) => instance,
             None if path.join(ROWS_DIRECTORY).exists() => {
@@ -43,7 +47,7 @@ impl Directory {
                 group: group_id.to_owned(),
             });
         }
-        Ok(Self { path: path.to_path_buf(), instance_name: instance.name, _lock: lock })
+        Ok(Self { path: path.to_path_buf(), instance_name: instance.name, _own: own })
     }
 
     /// Where the directory is.
@@ -64,40 +68,6 @@ impl Directory {
     /// The directory's name for its life.
     pub fn instance_name(&self) -> &str {
         &self.instance_name
-    }
-}
-
-/// Makes the directory if there is none. What will lie in it is who is linked to whom: it is for our own user alone. One
-/// that is there is somebody's choice, and kept as it is.
-fn make(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = path.parent() {
-        fs::create_dir_all(above)?;
-    }
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
-        // Another process was faster; which of the two may use it is decided by the lock.
-        Err(_) if path.is_dir() => Ok(()),
-        made => made,
-    }
-}
-
-/// RocksDB has a lock, too, but it comes after the instance file was read, and its error is hard to tell from others.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.join(LOCK_FILE))
-        .map_err(|cause| OpenError::directory(path, cause))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_path_buf() }),
-        Err(TryLockError::Error(cause)) => Err(OpenError::directory(path, cause)),
     }
 }
 

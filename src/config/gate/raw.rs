@@ -138,7 +138,7 @@ impl Default for RawGateHttp {
 }
 
 impl ConfigFile for RawGateConfig {
-    const KIND: FileKind = FileKind {
+    const KIND: &'static FileKind = &FileKind {
         name: "gate.toml",
         prefix: "QUELL_GATE_",
         prefix_of_another: None,

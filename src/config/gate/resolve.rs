@@ -10,9 +10,7 @@ use super::raw::{RawGateConfig, RawGateHttp, RawGateKafka, RawGateTopics, RawSpo
 use super::{GateConfig, GateTopics};
 use crate::config::client_properties::properties;
 use crate::config::error::ConfigError;
-use crate::config::resolve::{
-    bytes, check_topic_names, duration, encoding, listen, log, present, set, token, whole,
-};
+use crate::config::resolve::{bytes, check_topic_names, duration, encoding, listen, log, present, set, token, whole};
 use crate::config::sources::Sources;
 
 /// A segment takes some decisions at least; below this hardly anything would be kept for an outage.
@@ -23,6 +21,9 @@ const SPOOL_BYTES_MIN: usize = 1 << 20;
 /// # Errors
 /// At the first that cannot be what it is.
 pub fn resolve(raw: &RawGateConfig, sources: &Sources) -> Result<GateConfig, ConfigError> {
+    if raw.copy.path.trim() == raw.spool.path.trim() {
+        return Err(sources.error("spool.path", "is copy.path already; give each its own directory"));
+    }
     Ok(GateConfig {
         kafka: kafka(&raw.kafka, sources)?,
         topics: topics(&raw.topics, sources)?,
