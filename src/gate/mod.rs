@@ -5,8 +5,10 @@
 
 mod policy;
 mod prerequisites;
+mod reload;
 mod topics;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use quell_decision::{Reason, Suppressions};
+use quell_directory::OwnDirectory;
 use quell_gate::http::GateServer;
 use quell_gate::local_copy::{CopyFiles, LocalCopy};
 use quell_gate::reader::{Reader, ReaderParts};
@@ -25,15 +28,16 @@ use quell_telemetry::gate::{
 };
 use quell_wire::Decoder;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::GateConfig;
 use crate::failure::Failure;
 use crate::parts;
 pub use policy::rules;
+use reload::PolicyFile;
 pub use topics::TopicPlans;
 
-/// How often it is looked whether its threads still run.
+/// How often it is looked whether its threads still run, and whether the policy has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long connections that do not end are waited for, once all answers are given.
@@ -44,7 +48,10 @@ const CONNECTIONS_DEADLINE: Duration = Duration::from_secs(1);
 /// # Errors
 /// When the policy cannot be held to, or an operator must act.
 pub fn run(config: &GateConfig) -> Result<(), Failure> {
+    let _own_copy = OwnDirectory::take(&config.copy_path).context("see copy.path")?;
+    let _own_spool = OwnDirectory::take(&config.spool.path).context("see spool.path")?;
     let index = Arc::new(Suppressions::default());
+    let mut policy = PolicyFile::new(config);
     let rules = rules(config, index.right_bits())?;
     let topic = rules.topic().to_owned();
     let metrics = GateMetrics::new(
@@ -81,9 +88,9 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
         .context("cannot answer over http")?;
     HttpListening { address: server.address(), token_needed: config.http.token.is_some() }.emit(&metrics);
 
-    let signals = Signals::new(&runtime, metrics.clone());
+    let signals = Signals::new(&runtime, metrics.clone()).context("cannot listen to signals")?;
     let working = Working { config, index, files, topic, gate: Arc::clone(&gate), metrics: metrics.clone() };
-    let result = working.until_stopped(backlog, &signals);
+    let result = working.until_stopped(backlog, &mut policy, &signals);
     if let Err(error) = &result {
         GateFailed { error: error.as_ref() }.emit(&metrics);
     }
@@ -102,34 +109,53 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a signal, or its absence, says.
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    TakeUpPolicy,
+}
+
+/// What signals ask for.
 struct Signals {
     stop: Arc<AtomicBool>,
-    asked: Receiver<()>,
+    asked: Receiver<Asked>,
 }
 
 impl Signals {
-    fn new(runtime: &Runtime, metrics: GateMetrics) -> Self {
+    fn new(runtime: &Runtime, metrics: GateMetrics) -> io::Result<Self> {
+        let _entered = runtime.enter();
+        let heard = Heard {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        };
         let (told, asked) = channel();
         let stop = Arc::new(AtomicBool::new(false));
-        runtime.spawn(stop_at_a_signal(Arc::clone(&stop), told, metrics));
-        Self { stop, asked }
+        runtime.spawn(heard.until_a_stop(Arc::clone(&stop), told, metrics));
+        Ok(Self { stop, asked })
     }
 }
 
-async fn stop_at_a_signal(stop: Arc<AtomicBool>, told: Sender<()>, metrics: GateMetrics) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    let signal = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    };
-    GateStopping { signal }.emit(&metrics);
-    stop.store(true, Ordering::Release);
-    // Whoever would hear it may have failed meanwhile.
-    told.send(()).unwrap_or_default();
+struct Heard {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Heard {
+    async fn until_a_stop(mut self, stop: Arc<AtomicBool>, told: Sender<Asked>, metrics: GateMetrics) {
+        let signal = loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break "SIGTERM",
+                _ = self.interrupt.recv() => break "SIGINT",
+                // Whoever would hear it may have failed meanwhile.
+                _ = self.hang_up.recv() => told.send(Asked::TakeUpPolicy).unwrap_or_default(),
+            }
+        };
+        GateStopping { signal }.emit(&metrics);
+        stop.store(true, Ordering::Release);
+        told.send(Asked::Stop).unwrap_or_default();
+    }
 }
 
 /// The threads that speak with Kafka.
@@ -149,8 +175,13 @@ struct Working<'a> {
 
 impl Working<'_> {
     /// Its threads, if they had begun when it was asked to stop.
-    fn until_stopped(self, backlog: Backlog, signals: &Signals) -> anyhow::Result<Option<Threads>> {
-        let (config, stop) = (self.config, &signals.stop);
+    fn until_stopped(
+        self,
+        backlog: Backlog,
+        policy: &mut PolicyFile<'_>,
+        signals: &Signals,
+    ) -> anyhow::Result<Option<Threads>> {
+        let (config, stop, gate) = (self.config, &signals.stop, Arc::clone(&self.gate));
         let copy = self.open_copy()?;
         let is_there = prerequisites::topics(config, &self.topic, &self.metrics, stop)?
             && prerequisites::registry(&self.gate, &self.metrics, stop)?;
@@ -168,12 +199,16 @@ impl Working<'_> {
             gate: self.gate,
         })?;
         let threads = Threads { reader, delivery };
-        while let Err(RecvTimeoutError::Timeout) = signals.asked.recv_timeout(LOOK_EVERY) {
+        loop {
+            match signals.asked.recv_timeout(LOOK_EVERY) {
+                Ok(Asked::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Some(threads)),
+                Ok(Asked::TakeUpPolicy) => policy.take_up(&gate, &self.metrics),
+                Err(RecvTimeoutError::Timeout) => policy.look(&gate, &self.metrics),
+            }
             if threads.reader.has_ended() || threads.delivery.has_ended() {
                 bail!("a thread of the gate has ended by itself, which is a bug; the log says more");
             }
         }
-        Ok(Some(threads))
     }
 
     fn open_copy(&self) -> anyhow::Result<LocalCopy> {

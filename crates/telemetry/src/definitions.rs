@@ -283,3 +283,17 @@ pub const GATE_SPOOL_STALLS: Definition =
 /// What is in Kafka.
 pub const GATE_DELIVERED: Definition =
     metric("quell_gate_decisions_delivered_total", "Records of decisions that have arrived in Kafka.", &[]);
+
+/// What became of changed policies.
+pub const GATE_POLICIES: Definition = metric(
+    "quell_gate_policies_total",
+    "Policies that changed while the gate ran, by what became of them.",
+    &["outcome"],
+);
+
+/// Whether the gate holds to something else than the file.
+pub const GATE_POLICY_REFUSED: Definition = metric(
+    "quell_gate_policy_refused",
+    "1 while the policy's file is one that the gate cannot hold to, so that it holds to an older one; else 0.",
+    &[],
+);

@@ -8,6 +8,6 @@ mod metrics;
 
 pub use events::{
     CopyDiscarded, CopyOpened, DecisionsDelivered, GateEvent, GateFailed, GateReady, GateStarted, GateStopped,
-    GateStopping, GateWaitsForRegistry, SpoolStalled,
+    GateStopping, GateWaitsForRegistry, PolicyRefused, PolicyTaken, SpoolStalled,
 };
 pub use metrics::{GateMetrics, GateValues, Refused};

@@ -1,5 +1,6 @@
 //! A gate's process, and what is asked of it.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Output};
@@ -178,11 +179,22 @@ path = "policy.toml"
         quell(&self.configure_gate("gate-command", 1), arguments)
     }
 
+    /// The ids of all decisions that are in Kafka.
+    pub fn recorded_decisions(&self) -> BTreeSet<String> {
+        let records = self.read(&self.decisions_topic());
+        records.into_iter().map(|record| String::from_utf8(record.key.unwrap()).unwrap()).collect()
+    }
+
     /// Makes the topics that a gate needs.
     pub fn make_gate_topics(&self) {
         self.create_topic(&self.watermarks_topic(), 1, &[("cleanup.policy", "compact")]);
         let made = self.quell_gate(&["topics", "create", "--gate"]);
-        assert!(made.status.success(), "{}{}", String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&made.stdout),
+            String::from_utf8_lossy(&made.stderr)
+        );
     }
 
     /// Starts a gate. What it keeps on disk is its own, and kept.
@@ -191,6 +203,33 @@ path = "policy.toml"
         let config = self.configure_gate(name, port);
         let log = self.dir.path().join(format!("{name}.log"));
         GateInstance(Instance::run_as("gate", &config, port, log, self.environment()))
+    }
+
+    /// The topic that a gate reads.
+    pub fn gates_topic(&self) -> String {
+        let ml = self.policy.downstreams().iter().find(|known| known.name == "ml");
+        ml.unwrap().topic.clone()
+    }
+
+    /// A suppression, in the engine's place: whether somebody is opted out of ADMT.
+    pub fn suppression(&self, account: &str, version: u64, opted_out: bool) -> Produced {
+        let value = json!({
+            "identifier": { "type": "account_id", "value": account },
+            "downstream": "ml",
+            "version": version,
+            "suppressed": opted_out,
+            "published_at": now_millis(),
+            "rights": { "admt": {
+                "opted_out": opted_out, "choice_id": format!("{account}-{version}"),
+                "since": now_millis(), "inherited": false, "due_at": now_millis(),
+            } },
+        });
+        Produced {
+            topic: self.gates_topic(),
+            key: Some(format!("account_id:{account}").into_bytes()),
+            value: Some(value.to_string().into_bytes()),
+            ..Produced::default()
+        }
     }
 
     /// Says in the engine's place that every event up to now is in the suppressions.
@@ -202,8 +241,7 @@ path = "policy.toml"
     pub fn say_known_until(&self, complete_through: i64) {
         let (topic, encoder) = (self.watermarks_topic(), Encoder::new(Format::Avro, None));
         self.produce((0..SHARDS).map(|shard| {
-            let message =
-                WatermarkMessage { shard, shards: SHARDS, complete_through, observed_at: now_millis() };
+            let message = WatermarkMessage { shard, shards: SHARDS, complete_through, observed_at: now_millis() };
             Produced {
                 topic: topic.clone(),
                 key: Some(shard.to_string().into_bytes()),

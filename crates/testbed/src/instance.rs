@@ -146,6 +146,11 @@ impl Instance {
         self.signal("-CONT");
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
     /// The most memory that it ever had at once, in bytes; none where the system does not say.
     pub fn peak_memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
@@ -159,7 +164,8 @@ impl Instance {
         Some(String::from_utf8_lossy(&words).replace('\0', " "))
     }
 
-    fn signal(&self, signal: &str) {
+    /// Any signal.
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
     }

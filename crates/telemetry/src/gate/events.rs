@@ -174,6 +174,38 @@ impl GateEvent for CopyDiscarded<'_> {
     }
 }
 
+/// The policy has changed, and the gate holds to it from now on.
+#[derive(Clone, Debug)]
+pub struct PolicyTaken<'a> {
+    /// What its author calls it.
+    pub version: &'a str,
+    /// Of its text.
+    pub sha256: &'a str,
+}
+
+impl GateEvent for PolicyTaken<'_> {
+    fn emit(&self, metrics: &GateMetrics) {
+        metrics.series.policies_taken.inc();
+        metrics.series.policy_refused.set(0);
+        tracing::info!(target: "quell::policy", version = self.version, sha256 = self.sha256, "changed policy taken up");
+    }
+}
+
+/// The policy has changed, and the gate cannot hold to it: it holds to the one that it has.
+#[derive(Clone, Debug)]
+pub struct PolicyRefused<'a> {
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl GateEvent for PolicyRefused<'_> {
+    fn emit(&self, metrics: &GateMetrics) {
+        metrics.series.policies_refused.inc();
+        metrics.series.policy_refused.set(1);
+        tracing::error!(target: "quell::policy", reason = self.reason, "changed policy refused; the old one holds");
+    }
+}
+
 /// Decisions cannot be written to the spool: it is full, or its disk fails. Questions wait, and are then refused.
 #[derive(Clone, Debug)]
 pub struct SpoolStalled<'a> {

@@ -67,6 +67,9 @@ pub(crate) struct Series {
     pub(crate) spool_bytes: IntGauge,
     pub(crate) spool_stalls: IntCounter,
     pub(crate) delivered: IntCounter,
+    pub(crate) policies_taken: IntCounter,
+    pub(crate) policies_refused: IntCounter,
+    pub(crate) policy_refused: IntGauge,
 }
 
 impl GateMetrics {
@@ -85,7 +88,11 @@ impl GateMetrics {
         gauges(&registry, definitions::BUILD_INFO).with_label_values(&[version]).set(1);
         let staleness = float_gauge(&registry, definitions::GATE_STALENESS);
         staleness.set(f64::INFINITY);
+        let policies = counters(&registry, definitions::GATE_POLICIES);
         let series = Series {
+            policies_taken: policies.with_label_values(&["taken"]),
+            policies_refused: policies.with_label_values(&["refused"]),
+            policy_refused: gauge(&registry, definitions::GATE_POLICY_REFUSED),
             decision_seconds: histogram(&registry, definitions::GATE_DECISION_SECONDS),
             ready: gauge(&registry, definitions::GATE_READY),
             suppressed: gauge(&registry, definitions::GATE_SUPPRESSED),
@@ -159,4 +166,44 @@ impl GateMetrics {
 
 fn decision(permits: bool) -> &'static str {
     if permits { "permit" } else { "deny" }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn every_metric_of_the_gate_has_the_name_and_the_labels_of_the_contract() {
+        let values =
+            GateValues { systems: vec!["hiring".to_owned()], reasons: vec![("clear", true), ("stale", false)] };
+        let text = GateMetrics::new("1.2.3", &values).text().unwrap();
+        let series = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
+        insta::assert_snapshot!(series.collect::<Vec<_>>().join("\n"), @r#"
+        quell_build_info{version="1.2.3"} 1
+        quell_gate_copies_discarded_total 0
+        quell_gate_copy_bytes 0
+        quell_gate_decision_seconds_sum 0
+        quell_gate_decision_seconds_count 0
+        quell_gate_decisions_delivered_total 0
+        quell_gate_decisions_total{decision="deny",reason="stale",system="hiring"} 0
+        quell_gate_decisions_total{decision="deny",reason="stale",system="unknown"} 0
+        quell_gate_decisions_total{decision="permit",reason="clear",system="hiring"} 0
+        quell_gate_decisions_total{decision="permit",reason="clear",system="unknown"} 0
+        quell_gate_identifiers 0
+        quell_gate_policies_total{outcome="refused"} 0
+        quell_gate_policies_total{outcome="taken"} 0
+        quell_gate_policy_refused 0
+        quell_gate_ready 0
+        quell_gate_records_not_understood_total 0
+        quell_gate_refused_total{reason="malformed"} 0
+        quell_gate_refused_total{reason="not_ready"} 0
+        quell_gate_refused_total{reason="not_recorded"} 0
+        quell_gate_refused_total{reason="unauthorized"} 0
+        quell_gate_spool_bytes 0
+        quell_gate_spool_stalls_total 0
+        quell_gate_staleness_seconds inf
+        "#);
+    }
 }
