@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, header, uri::Authority};
 
 /// Whether a request was meant for this machine, by the name that it was sent to.
-pub(crate) fn is_meant_for_this_machine(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn is_meant_for_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else { return true }; // no browser leaves it out
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use quell_http::Token;
+use quell_http::{Token, is_meant_for_this_machine};
 use quell_telemetry::TEXT_FORMAT;
 use quell_telemetry::gate::Refused;
 
@@ -26,12 +26,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Whether a request shows the token, if there is one.
+    /// Whether a request shows the token. Without one it must be meant for this machine, where alone the gate then
+    /// listens: a page in a browser here must not ask.
     pub fn is_authorized(&self, headers: &HeaderMap) -> bool {
-        self.token.as_ref().is_none_or(|token| token.is_shown_by(headers))
+        match &self.token {
+            Some(token) => token.is_shown_by(headers),
+            None => is_meant_for_this_machine(headers),
+        }
     }
 
-    /// The same of a header of its own: in Envoy's questions `authorization` is the client's.
+    /// Whether a header of its own shows the token: in Envoy's questions `authorization` and `host` are its client's.
     pub fn shows_token(&self, shown: Option<&HeaderValue>) -> bool {
         let Some(token) = &self.token else { return true };
         shown.and_then(|shown| shown.to_str().ok()).is_some_and(|shown| token.is(shown))
@@ -89,7 +93,10 @@ pub(super) fn message(status: StatusCode, text: &str) -> Response {
 }
 
 pub(super) fn unauthorized() -> Response {
-    let mut response = message(StatusCode::UNAUTHORIZED, "the request does not show the gate's token");
+    let mut response = message(
+        StatusCode::UNAUTHORIZED,
+        "show the gate's token; where it has none, ask it by the name localhost or 127.0.0.1",
+    );
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

@@ -204,6 +204,18 @@ fn until_it_is_ready_nothing_is_decided() {
 }
 
 #[test]
+fn without_a_token_only_this_machines_own_programs_are_answered() {
+    let running = Running::start();
+    let asked = |host: &str| {
+        let headers = [("content-type", "application/json"), ("host", host)];
+        running
+            .ask("POST", "/access/v1/evaluation", &headers, Some(&asks(("account_id", "out"), "infer", "hiring")))
+            .status
+    };
+    assert_eq!((asked("localhost:9465"), asked("127.0.0.1"), asked("rebound.example:9465")), (200, 200, 401));
+}
+
+#[test]
 fn what_is_too_old_is_a_deny_or_503_as_the_system_says() {
     let running = Running::with(POLICY, "admt_system", None, 1 << 20);
     running.gate.set_ready(true);
