@@ -572,7 +572,7 @@ fn the_gates_configuration_is_shown_and_checked_as_the_engines() {
     place.write("policy.toml", &POLICY.replace("suppression.ads", "quell.decisions"));
     insta::assert_snapshot!(place.fails("gate"), @r#"2 quell: policy.toml: downstreams.ads.topic is "quell.decisions", which is topics.decisions; give it a topic of its own"#);
     place.write("gate.toml", "[gate]\ndownstream = \"lm\"\n");
-    insta::assert_snapshot!(place.fails("policy check --gate"), @"");
+    insta::assert_snapshot!(place.fails("policy check --gate"), @r#"2 quell: policy.toml: downstreams.lm is not in the policy; did you mean "ml"?"#);
     place.write("gate.toml", "[http]\nlisten = \"0.0.0.0:9465\"\n");
     insta::assert_snapshot!(place.fails("gate"), @"2 quell: http.listen is 0.0.0.0:9465, which other machines can reach, and it can be asked there who has opted out: set http.token or http.token_file, or listen on 127.0.0.1");
     place.write("gate.toml", "[kafka.client]\n\"isolation.level\" = \"read_uncommitted\"\n");
