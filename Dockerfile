@@ -18,7 +18,8 @@ COPY --from=build /usr/local/bin/quell /usr/local/bin/quell
 USER quell
 WORKDIR /var/lib/quell
 VOLUME /var/lib/quell
-EXPOSE 9464
+# The engine's, and the gate's.
+EXPOSE 9464 9465
 # SIGTERM drains, commits and ends it.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["quell"]
