@@ -103,10 +103,6 @@ impl GateInstance {
 }
 
 impl Deployment {
-    pub fn watermarks_topic(&self) -> String {
-        format!("{}.quell.watermarks", self.prefix)
-    }
-
     pub fn decisions_topic(&self) -> String {
         format!("{}.quell.decisions", self.prefix)
     }
@@ -150,7 +146,7 @@ path = "policy.toml"
             self.kafka.engines,
             self.kafka.client,
             of("kafka.client"),
-            self.watermarks_topic(),
+            self.topics().watermarks.clone(),
             self.decisions_topic(),
             self.reviews_topic(),
             self.kafka.replication_factor,
@@ -187,7 +183,6 @@ path = "policy.toml"
 
     /// Makes the topics that a gate needs.
     pub fn make_gate_topics(&self) {
-        self.create_topic(&self.watermarks_topic(), 1, &[("cleanup.policy", "compact")]);
         let made = self.quell_gate(&["topics", "create", "--gate"]);
         assert!(
             made.status.success(),
@@ -239,9 +234,20 @@ path = "policy.toml"
 
     /// The same of another time.
     pub fn say_known_until(&self, complete_through: i64) {
-        let (topic, encoder) = (self.watermarks_topic(), Encoder::new(Format::Avro, None));
+        let (topic, encoder) = (self.topics().watermarks.clone(), Encoder::new(Format::Avro, None));
         self.produce((0..SHARDS).map(|shard| {
-            let message = WatermarkMessage { shard, shards: SHARDS, complete_through, observed_at: now_millis() };
+            let message = WatermarkMessage {
+                shard,
+                shards: SHARDS,
+                complete_through,
+                observed_at: now_millis(),
+                // To engines it says nothing.
+                wave: 0,
+                inputs_through: 0,
+                messages_from: 0,
+                watched_from: i64::MAX,
+                complete_wave: 0,
+            };
             Produced {
                 topic: topic.clone(),
                 key: Some(shard.to_string().into_bytes()),

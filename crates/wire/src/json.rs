@@ -279,8 +279,17 @@ pub(crate) fn watermark(bytes: &[u8]) -> Result<WatermarkMessage, String> {
     let mut int =
         |name: &str| i32::try_from(fields.long(name)?).map_err(|_| format!("{name} is not a whole number of 32 bits"));
     let (shard, shards) = (int("shard")?, int("shards")?);
-    let (complete_through, observed_at) = (fields.instant("complete_through")?, fields.instant("observed_at")?);
-    Ok(WatermarkMessage { shard, shards, complete_through, observed_at })
+    Ok(WatermarkMessage {
+        shard,
+        shards,
+        complete_through: fields.instant("complete_through")?,
+        observed_at: fields.instant("observed_at")?,
+        wave: fields.long("wave")?,
+        inputs_through: fields.instant("inputs_through")?,
+        messages_from: fields.long("messages_from")?,
+        watched_from: fields.long("watched_from")?,
+        complete_wave: fields.long("complete_wave")?,
+    })
 }
 
 /// A `Watermark`.
@@ -290,6 +299,11 @@ pub(crate) fn write_watermark(message: &WatermarkMessage) -> Value {
         "shards": message.shards,
         "complete_through": message.complete_through,
         "observed_at": message.observed_at,
+        "wave": message.wave,
+        "inputs_through": message.inputs_through,
+        "messages_from": message.messages_from,
+        "watched_from": message.watched_from,
+        "complete_wave": message.complete_wave,
     })
 }
 

@@ -121,10 +121,20 @@ pub struct WatermarkMessage {
     pub shard: i32,
     /// How many there are.
     pub shards: i32,
-    /// Up to when every input event is in the suppressions.
+    /// Every input event that was in the input topics then is in the suppressions.
     pub complete_through: i64,
-    /// When that was so.
+    /// When this was written.
     pub observed_at: i64,
+    /// The wave that it belongs to.
+    pub wave: i64,
+    /// When that wave looked how far the shard's inputs go; they have been read so far.
+    pub inputs_through: i64,
+    /// The lowest wave of the messages that the shard took in since its last.
+    pub messages_from: i64,
+    /// The first wave that the shard has watched from its beginning.
+    pub watched_from: i64,
+    /// The wave that `complete_through` is of.
+    pub complete_wave: i64,
 }
 
 /// `quell.v1.Decision`. Times in milliseconds.

@@ -42,7 +42,7 @@ pub const SUPPRESSION_ACK: WireSchema = WireSchema {
 pub const WATERMARK: WireSchema = WireSchema {
     name: "quell.v1.Watermark",
     text: include_str!("../../../schemas/watermark.avsc"),
-    fingerprint: [0xd0, 0x3d, 0x21, 0xd8, 0x60, 0x73, 0x21, 0x02],
+    fingerprint: [0x42, 0x19, 0x4d, 0x4a, 0x9e, 0x34, 0xf6, 0x10],
 };
 /// `quell.v1.Decision`
 pub const DECISION: WireSchema = WireSchema {

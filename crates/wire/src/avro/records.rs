@@ -89,7 +89,17 @@ pub(crate) fn suppression(bytes: &[u8]) -> Result<SuppressionMessage, Fault> {
 pub(crate) fn watermark(bytes: &[u8]) -> Result<WatermarkMessage, Fault> {
     let reader = &mut Reader(bytes);
     let (shard, shards) = (reader.int()?, reader.int()?);
-    let (complete_through, observed_at) = (reader.long()?, reader.long()?);
+    let message = WatermarkMessage {
+        shard,
+        shards,
+        complete_through: reader.long()?,
+        observed_at: reader.long()?,
+        wave: reader.long()?,
+        inputs_through: reader.long()?,
+        messages_from: reader.long()?,
+        watched_from: reader.long()?,
+        complete_wave: reader.long()?,
+    };
     reader.end()?;
-    Ok(WatermarkMessage { shard, shards, complete_through, observed_at })
+    Ok(message)
 }

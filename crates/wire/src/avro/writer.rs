@@ -134,6 +134,11 @@ pub(crate) fn write_watermark(out: &mut Vec<u8>, message: &WatermarkMessage) {
     writer.long(i64::from(message.shards));
     writer.long(message.complete_through);
     writer.long(message.observed_at);
+    writer.long(message.wave);
+    writer.long(message.inputs_through);
+    writer.long(message.messages_from);
+    writer.long(message.watched_from);
+    writer.long(message.complete_wave);
 }
 
 /// A `Decision`.

@@ -22,7 +22,17 @@ fn in_avro_and_in_json() {
 #[test]
 fn a_watermark_in_avro_and_in_json() {
     let decoder = Decoder::new(None);
-    let message = WatermarkMessage { shard: 3, shards: 8, complete_through: 1_790_000_000_000, observed_at: -1 };
+    let message = WatermarkMessage {
+        shard: 3,
+        shards: 8,
+        complete_through: 1_790_000_000_000,
+        observed_at: -1,
+        wave: 7,
+        inputs_through: 1_790_000_000_500,
+        messages_from: i64::MAX,
+        watched_from: 2,
+        complete_wave: 5,
+    };
     for format in [Format::Avro, Format::Json] {
         let encoded = Encoder::new(format, None).watermark("quell.watermarks", &message).unwrap();
         assert_eq!(decoder.watermark(Some(&encoded)).unwrap(), message, "{format:?}");
