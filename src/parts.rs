@@ -24,6 +24,7 @@ pub fn kafka(config: &Config, policy: &Policy) -> Result<Settings, ConfigError> 
             changelog: topics.changelog.clone(),
             dead_letters: topics.dead_letters.clone(),
             audit: topics.audit.clone(),
+            watermarks: topics.watermarks.clone(),
             suppressions: policy.downstreams().iter().map(|known| known.topic.clone()).collect(),
         },
         standby_replicas: config.engine.standby_replicas,

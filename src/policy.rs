@@ -95,6 +95,7 @@ pub fn load(config: &Config) -> Result<Policy, PolicyFileError> {
         ("topics.audit", &topics.audit),
         ("topics.graph", &topics.graph),
         ("topics.changelog", &topics.changelog),
+        ("topics.watermarks", &topics.watermarks),
     ];
     PolicyFileError::unless_apart(path, policy.downstreams(), &ours)?;
     Ok(policy)

@@ -480,6 +480,7 @@ fn what_config_show_defaults_prints_is_a_file_to_begin_with() {
     audit = "quell.audit"
     graph = "quell.graph"
     changelog = "quell.changelog"
+    watermarks = "quell.watermarks"
     shards = 8
     partitions = 8
     replication_factor = 1

@@ -13,7 +13,7 @@ use quell_domain::{Millis, Policy, ShardNumber};
 use quell_engine::intake;
 use quell_engine::log::{InputPartition, InputTopic, Offset, Record};
 use quell_engine::store::{ShardChanges, Store};
-use quell_graph::{Addressed, Change, Pace, Rows, Shard, Vocabulary};
+use quell_graph::{Addressed, Change, Pace, Rows, Shard, Vocabulary, Wave};
 use quell_store::{DiskShard, DiskStore, Options};
 use quell_wire::Decoder;
 
@@ -58,7 +58,9 @@ impl Epoch {
     }
 
     fn take(&self) -> Vec<Addressed> {
-        let taken = |record| intake::take(&self.decoder, &self.vocabulary, "inputs", NOW, record).unwrap().operations;
+        let taken = |record| {
+            intake::take(&self.decoder, &self.vocabulary, "inputs", NOW, record, Wave::NONE).unwrap().operations
+        };
         self.records.iter().flat_map(taken).collect()
     }
 

@@ -63,6 +63,7 @@ dead_letters = "{name}.quell.deadletters"
 audit = "{name}.quell.audit"
 graph = "{}"
 changelog = "{name}.quell.changelog"
+watermarks = "{name}.quell.watermarks"
 [store]
 path = "{}"
 [http]

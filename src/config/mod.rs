@@ -69,6 +69,7 @@ pub struct Topics {
     pub audit: String,
     pub graph: String,
     pub changelog: String,
+    pub watermarks: String,
     pub shards: ShardCount,
     pub partitions: u32,
     pub replication_factor: u32,

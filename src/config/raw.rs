@@ -57,6 +57,7 @@ pub struct RawTopics {
     pub audit: String,
     pub graph: String,
     pub changelog: String,
+    pub watermarks: String,
     pub shards: i64,
     pub partitions: i64,
     pub replication_factor: i64,
@@ -72,6 +73,7 @@ impl Default for RawTopics {
             audit: "quell.audit".to_owned(),
             graph: "quell.graph".to_owned(),
             changelog: "quell.changelog".to_owned(),
+            watermarks: "quell.watermarks".to_owned(),
             // As many instances can share the work. More cost a request each in a transaction that touches them.
             shards: 8,
             partitions: 8,

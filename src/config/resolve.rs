@@ -66,6 +66,7 @@ fn topics(raw: &RawTopics, sources: &Sources) -> Result<Topics, ConfigError> {
         ("topics.audit", &raw.audit),
         ("topics.graph", &raw.graph),
         ("topics.changelog", &raw.changelog),
+        ("topics.watermarks", &raw.watermarks),
     ];
     check_topic_names(&names, sources)?;
     let shards = whole("topics.shards", raw.shards, SHARDS_MAX, sources)?;
@@ -77,6 +78,7 @@ fn topics(raw: &RawTopics, sources: &Sources) -> Result<Topics, ConfigError> {
         audit: raw.audit.clone(),
         graph: raw.graph.clone(),
         changelog: raw.changelog.clone(),
+        watermarks: raw.watermarks.clone(),
         shards: ShardCount::new(shards)
             .ok_or_else(|| sources.error("topics.shards", "0 is out of range; write at least 1"))?,
         partitions: whole("topics.partitions", raw.partitions, u32::from(u16::MAX), sources)?,

@@ -26,6 +26,7 @@ impl TopicPlans {
             settings: Vec::new(),
             message_bytes_min: None,
             is_sharded: false,
+            is_optional: false,
             made_by: "quell topics create --gate",
         };
         // How many partitions and replicas they have is the engine's matter. That they keep every current record is the

@@ -58,6 +58,9 @@ const BACKLOG_EPOCHS: usize = 4;
 /// that one epoch has for one shard: in good order there are a few.
 const GRAPH_BEHIND_MAX: u64 = 100;
 
+/// How often it is said how far all has come. Each time costs a small transaction, on an idle system too.
+const WATERMARK_EVERY: Duration = Duration::from_millis(400);
+
 /// Runs the engine until a signal asks it to stop.
 ///
 /// # Errors
@@ -215,6 +218,8 @@ fn settings(config: &Config, kafka: &quell_kafka::Settings, topics: Topics) -> S
         deletions_kept: topics.deletions_kept,
         review_rate: config.engine.review_rate,
         poison: std::env::var(POISON_VARIABLE).ok().map(String::into_bytes),
+        watermark_every: WATERMARK_EVERY,
+        watermarks: kafka.topics.watermarks.clone(),
         topic_names: INPUTS.iter().map(|topic| (*topic, kafka.topics.input(*topic).to_owned())).collect(),
     }
 }

@@ -65,6 +65,15 @@ impl Backlog {
         self.graph.iter().any(|record| record.source == partition)
     }
 
+    /// Whether records of a partition wait here.
+    #[must_use]
+    pub fn has_records_of(&self, partition: InputPartition) -> bool {
+        match partition.topic {
+            InputTopic::Graph => self.has_graph_records_of(partition),
+            _ => self.inputs.iter().any(|record| record.source == partition),
+        }
+    }
+
     /// How many records of the graph topic wait here.
     #[must_use]
     pub fn graph_records(&self) -> u64 {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use quell_domain::{Judged, LinkEvent, Millis, Policy, Refusal, RefusalCode, judge_ack, judge_choice, judge_link};
-use quell_graph::{Addressed, BatchError, LinkRegister, Operation, Origin, Vocabulary, authority, read_operations};
+use quell_graph::{
+    Addressed, BatchError, LinkRegister, Operation, Origin, Vocabulary, Wave, authority, read_operations,
+};
 use quell_wire::{DecodeError, Decoder, dead_letter};
 
 use crate::caution::Verdict;
@@ -66,7 +68,7 @@ pub enum Stalled {
     Ahead(String),
 }
 
-/// Turns a record into operations.
+/// Turns a record into operations. `wave` is the first that waits for it; messages have their own.
 ///
 /// # Errors
 /// See [`Stalled`].
@@ -76,10 +78,11 @@ pub fn take(
     topic_name: &str,
     now: Millis,
     record: &Record,
+    wave: Wave,
 ) -> Result<Taken, Stalled> {
     let policy = vocabulary.policy();
     let value = record.value.as_deref();
-    let origin = Arc::new(Origin { timestamp: record.timestamp, traceparent: traceparent(&record.headers) });
+    let origin = Arc::new(Origin { timestamp: record.timestamp, traceparent: traceparent(&record.headers), wave });
     let decoded = match record.source.topic {
         InputTopic::Graph => {
             return match read_operations(vocabulary, value.unwrap_or_default()) {

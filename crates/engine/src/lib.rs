@@ -22,6 +22,7 @@ mod caution;
 mod others;
 mod shard_life;
 mod supersteps;
+mod waves;
 
 pub use engine::{Engine, EngineError, Settings};
 pub use handle::{Handle, LookError, Readiness};

@@ -113,6 +113,8 @@ pub enum OutputTopic {
     DeadLetters,
     /// A shard's partition of `topics.graph`.
     Graph(ShardNumber),
+    /// `topics.watermarks`.
+    Watermarks,
 }
 
 /// What an epoch changes in one shard.
@@ -185,6 +187,10 @@ pub enum LogEvent {
     Changelog(Vec<Piece>),
     /// Of these shards, which others own, a warm copy is to be kept here, and of no others any more.
     StandBy(Vec<ShardNumber>),
+    /// Records of `topics.watermarks`, in their order: first all that stood there, if only nothing, then what is new.
+    Watermarks(Vec<Vec<u8>>),
+    /// Answers [`Log::look`]: where each partition that was assigned at that time ends.
+    Looked(Vec<(InputPartition, Offset)>),
     /// A restoring shard's changelog was read up to the high watermark that stood when its restore began.
     Restored {
         /// Which shard.
@@ -277,6 +283,13 @@ pub trait Log {
 
     /// Reads no more of a shard's changelog.
     fn stop_restore(&mut self, shard: ShardNumber);
+
+    /// Asks how far every assigned partition goes: up to the high watermark at some moment from now on, whatever is decided
+    /// of what lies before it. The answer is a [`LogEvent::Looked`], unless partitions come, go or are rewound before.
+    fn look(&mut self);
+
+    /// Whether everything in front of an offset was delivered, of an assigned partition. What is not sure is not so.
+    fn has_delivered(&self, partition: InputPartition, end: Offset) -> bool;
 
     /// Whether the group has assigned partitions since this instance joined, if only none.
     fn has_joined(&self) -> bool;

@@ -31,6 +31,7 @@ mod revision;
 mod rows;
 mod shard;
 mod turn;
+mod wave;
 
 pub use basis::NewerFormat;
 pub use claim::{Claim, Contribution};
@@ -47,3 +48,4 @@ pub use publish::{Direction, Pace, StatedRight, Statement};
 pub use revision::Revision;
 pub use rows::{Change, ReadError, Row, Rows, Taker};
 pub use shard::{Acknowledged, OpenError, Sealed, Shard, Undeclared};
+pub use wave::Wave;

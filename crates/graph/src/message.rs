@@ -7,6 +7,7 @@ use quell_domain::{Acknowledgement, Choice, Identifier, Millis, RightSet};
 use crate::claim::Contribution;
 use crate::edge::LinkRegister;
 use crate::generation::Generation;
+use crate::wave::Wave;
 
 /// The input record that set something off. Carried along, so that a suppression can say how long it took and in which
 /// trace.
@@ -16,6 +17,8 @@ pub struct Origin {
     pub timestamp: Millis,
     /// Its `traceparent` header (W3C Trace Context), if it had one.
     pub traceparent: Option<Box<str>>,
+    /// The first wave that waits for it.
+    pub wave: Wave,
 }
 
 /// Something for one node to do.

@@ -17,6 +17,7 @@ use crate::publish::{Pace, Statement, publish};
 use crate::revision::Revision;
 use crate::rows::{Change, ReadError, Rows};
 use crate::turn::{Effects, Turn};
+use crate::wave::{Wave, Waves};
 
 /// How many due relaxations are looked at in one epoch; the rest follows in the next.
 const DUE_MAX: usize = 1_000;
@@ -87,6 +88,7 @@ pub struct Shard<R> {
     /// The nodes that this epoch touched.
     touched: Vec<Slot>,
     rows: Overlay<R>,
+    waves: Waves,
     counters: Counters,
     stored_counters: Counters,
     /// No relaxation is due before.
@@ -116,6 +118,7 @@ impl<R: Rows> Shard<R> {
             nodes: Cache::default(),
             touched: Vec::new(),
             rows: Overlay::new(committed),
+            waves: Waves::default(),
             counters: Counters::default(),
             stored_counters: Counters::default(),
             next_due: None,
@@ -206,6 +209,13 @@ impl<R: Rows> Shard<R> {
         self.number
     }
 
+    /// Whether other instances own shards, and up to which wave all is complete. Whether something that waves wait for was
+    /// forgotten, since this was last called: then those of today can be said to be complete only together.
+    pub fn set_waves(&mut self, shared: bool, complete: Wave) -> bool {
+        self.waves.set(shared, complete);
+        self.waves.take_forgotten()
+    }
+
     /// What it counts.
     #[must_use]
     pub fn counters(&self) -> &Counters {
@@ -282,15 +292,19 @@ impl<R: Rows> Shard<R> {
         let mut acknowledged = Acknowledged::default();
         let slots = self.load(operations.clone().map(|addressed| &addressed.to))?;
         for (addressed, slot) in operations.zip(slots) {
-            self.turn(slot, &addressed.origin, out, |turn| match &addressed.operation {
-                Operation::Choose { choice, rights } => turn.choose(choice, *rights),
-                Operation::Link { other, register } => turn.link(other, *register),
-                Operation::Hear(message) => turn.hear(message),
-                Operation::Acknowledge(_) => Ok(()),
-            })?;
-            if let Operation::Acknowledge(acknowledgement) = &addressed.operation {
-                let is_known = self.acknowledge(slot, acknowledgement);
-                *(if is_known { &mut acknowledged.recorded } else { &mut acknowledged.stale }) += 1;
+            let origin = &addressed.origin;
+            match &addressed.operation {
+                Operation::Choose { choice, rights } => {
+                    self.turn(slot, origin, out, |turn| turn.choose(choice, *rights))?;
+                }
+                Operation::Link { other, register } => {
+                    self.turn(slot, origin, out, |turn| turn.link(other, *register))?
+                }
+                Operation::Hear(message) => self.turn(slot, origin, out, |turn| turn.hear(message))?,
+                Operation::Acknowledge(acknowledgement) => {
+                    let is_known = self.acknowledge(slot, acknowledgement);
+                    *(if is_known { &mut acknowledged.recorded } else { &mut acknowledged.stale }) += 1;
+                }
             }
         }
         Ok(acknowledged)
@@ -313,11 +327,15 @@ impl<R: Rows> Shard<R> {
             rows: &mut self.rows,
             vocabulary: &self.vocabulary,
             origin,
+            awaited: self.waves.awaited(&entry.identifier),
+            earlier: None,
             out,
             effects: Effects::default(),
         };
         act(&mut turn)?;
+        turn.repeat_for_an_earlier_wave()?;
         let effects = turn.effects;
+        self.waves.note(&entry.identifier, origin.wave, effects.told);
         if entry.node.is_hub != was_hub {
             self.counters.hub(entry.identifier.identifier_type(), entry.node.is_hub);
         }
@@ -481,6 +499,7 @@ impl<R: Rows> Shard<R> {
     pub fn discard(&mut self) -> Result<(), OpenError> {
         self.nodes.clear();
         self.touched.clear();
+        self.waves.discard();
         self.rows.discard();
         self.reload()
     }

@@ -18,6 +18,7 @@ use crate::node::{Effective, Node};
 use crate::overlay::Overlay;
 use crate::own::{OwnChoice, Registered};
 use crate::rows::{ReadError, Rows};
+use crate::wave::{Awaited, Told};
 
 /// A node while it does one operation.
 pub(crate) struct Turn<'a, R> {
@@ -26,6 +27,10 @@ pub(crate) struct Turn<'a, R> {
     pub rows: &'a mut Overlay<R>,
     pub vocabulary: &'a Vocabulary,
     pub origin: &'a Arc<Origin>,
+    /// What waves wait for here.
+    pub awaited: Awaited,
+    /// In place of the origin, once an earlier wave may wait for what is said.
+    pub earlier: Option<Arc<Origin>>,
     pub out: &'a mut Vec<Addressed>,
     pub effects: Effects,
 }
@@ -37,6 +42,8 @@ pub(crate) struct Effects {
     pub changed: bool,
     /// What holds, or how it is to be named, may differ from what is published; and if it relaxes, why.
     pub moved: Option<RetractionCause>,
+    /// To whom the node said what it says.
+    pub told: Option<Told>,
 }
 
 /// What an event, or a message, did to an edge.
@@ -221,6 +228,7 @@ impl<R: Rows> Turn<'_, R> {
         }
         self.node.is_hub = is_hub;
         self.neighbourhood().forget()?;
+        self.waits_for_what_it_forgets();
         if is_hub {
             // H3: what the neighbours said belonged to a generation; as memories it has to be said again.
             self.recompute(cause)?;
@@ -282,6 +290,7 @@ impl<R: Rows> Turn<'_, R> {
     /// G2: forgets what this generation said, and begins a larger one.
     fn retract(&mut self, cause: RetractionCause) -> Result<(), ReadError> {
         self.node.generation = self.node.generation.after(self.me.hash64(), cause);
+        self.waits_for_what_it_forgets();
         self.recompute(cause)?;
         self.tell_all(None, false)
     }
@@ -433,12 +442,35 @@ impl<R: Rows> Turn<'_, R> {
             std::cmp::Ordering::Greater => {
                 self.node.generation = message.generation;
                 self.effects.changed = true;
+                self.waits_for_what_it_forgets();
                 self.recompute(message.generation.cause)?;
                 self.join(&message.said, Some(from));
                 self.moved(message.generation.cause);
                 self.tell_all(None, false)
             }
         }
+    }
+
+    // ---- waves
+
+    /// W1: what is said in place of what is forgotten belongs to the first wave that may still wait for that.
+    fn waits_for_what_it_forgets(&mut self) {
+        let first = self.awaited.first;
+        if first < self.origin().wave {
+            self.earlier = Some(Arc::new(Origin { wave: first, ..(**self.origin).clone() }));
+        }
+    }
+
+    /// W1: news that is none, because a later wave has brought it, and is said under that one still.
+    pub fn repeat_for_an_earlier_wave(&mut self) -> Result<(), ReadError> {
+        if self.effects.told.is_none() && self.origin.wave < self.awaited.told {
+            return self.tell_all(None, false);
+        }
+        Ok(())
+    }
+
+    fn origin(&self) -> &Arc<Origin> {
+        self.earlier.as_ref().unwrap_or(self.origin)
     }
 
     // ---- saying
@@ -449,6 +481,8 @@ impl<R: Rows> Turn<'_, R> {
         self.effects.changed = true;
         let said = self.node.contribution(self.policy());
         let (counter, generation, from_hub) = (self.node.counter, self.node.generation, self.node.is_hub);
+        let origin = Arc::clone(self.origin());
+        self.effects.told = Some(Told::All(origin.wave));
         let mut neighbourhood =
             Neighbourhood { me: self.me, edges: &mut self.node.edges, rows: self.rows, vocabulary: self.vocabulary };
         neighbourhood.each(|neighbour, edge| {
@@ -465,7 +499,7 @@ impl<R: Rows> Turn<'_, R> {
                 self.out.push(Addressed {
                     to: neighbour.clone(),
                     operation: Operation::Hear(message),
-                    origin: Arc::clone(self.origin),
+                    origin: Arc::clone(&origin),
                 });
             }
         })
@@ -481,11 +515,9 @@ impl<R: Rows> Turn<'_, R> {
             from_hub: self.node.is_hub,
             asks,
         };
-        self.out.push(Addressed {
-            to: to.clone(),
-            operation: Operation::Hear(message),
-            origin: Arc::clone(self.origin),
-        });
+        let origin = Arc::clone(self.origin());
+        self.effects.told.get_or_insert(Told::Some(origin.wave));
+        self.out.push(Addressed { to: to.clone(), operation: Operation::Hear(message), origin });
     }
 
     // ---- parts

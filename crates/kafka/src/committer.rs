@@ -331,6 +331,7 @@ impl Worker {
             }
             OutputTopic::DeadLetters => (&self.topics.dead_letters, None),
             OutputTopic::Graph(shard) => (&self.topics.graph, i32::try_from(shard.0).ok()),
+            OutputTopic::Watermarks => (&self.topics.watermarks, None),
         }
     }
 

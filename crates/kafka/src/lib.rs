@@ -5,6 +5,7 @@
 //!                                 ├── positions.rs  a thread of its own that asks for committed offsets
 //!                                 ├── restore.rs    a thread of its own that reads changelogs
 //!                                 ├── census.rs     a thread of its own that asks who owns what
+//!                                 ├── waves.rs      threads of their own that read watermarks, and ask for ends
 //!                                 └── committer.rs  a thread of its own with the transactional producer (watch.rs)
 //! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs), all through ask.rs first
 //! ```
@@ -22,6 +23,7 @@ mod restore;
 mod settings;
 mod topics;
 mod watch;
+mod waves;
 
 pub use ask::AskError;
 pub use log::KafkaLog;

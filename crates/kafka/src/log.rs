@@ -20,6 +20,7 @@ use crate::outage::needs_an_operator;
 use crate::positions::Positions;
 use crate::restore::Restorer;
 use crate::settings::{INPUTS, Settings};
+use crate::waves::{Ends, Seen, Watermarks};
 
 /// How long the broker is waited for when it is asked about topics, before the engine goes on with other things.
 const ASK: Duration = Duration::from_secs(2);
@@ -62,6 +63,10 @@ pub struct KafkaLog {
     committer: Committer,
     restorer: Restorer,
     census: Census,
+    watermarks: Watermarks,
+    ends: Ends,
+    /// When the ends are asked for once more, if that could not be answered.
+    ask_for_ends_at: Option<Instant>,
     /// The last event was of a restore.
     has_restored: bool,
     committing: Option<(EpochNumber, Vec<(InputPartition, Offset)>)>,
@@ -154,6 +159,9 @@ impl KafkaLog {
         Ok(Self {
             restorer: Restorer::start(&settings).map_err(|error| failed(&error))?,
             census: Census::start(&settings, settings.standby_replicas).map_err(|error| failed(&error))?,
+            watermarks: Watermarks::start(&settings).map_err(|error| failed(&error))?,
+            ends: Ends::start(&settings).map_err(|error| failed(&error))?,
+            ask_for_ends_at: None,
             has_restored: false,
             settings,
             consumer,
@@ -261,6 +269,12 @@ impl KafkaLog {
             }
             Some(News::Orphaned(_)) | None => {}
         }
+        if let Some(records) = self.watermarks.poll() {
+            return Some(LogEvent::Watermarks(records));
+        }
+        if let Some(ends) = self.seen_ends() {
+            return Some(LogEvent::Looked(ends));
+        }
         // In turns with records, and with what the group says while these are polled: however much there is to restore,
         // shards that are active go on.
         if std::mem::take(&mut self.has_restored) {
@@ -269,6 +283,32 @@ impl KafkaLog {
         let event = self.restorer.poll();
         self.has_restored = event.is_some();
         event
+    }
+
+    /// Where partitions end, if that was asked, and the answer is there.
+    fn seen_ends(&mut self) -> Option<Vec<(InputPartition, Offset)>> {
+        if self.ask_for_ends_at.is_some_and(|at| Instant::now() >= at) {
+            self.look();
+        }
+        match self.ends.poll()? {
+            Ok(Seen { ends, partitions }) => {
+                let known = self.partition_counts.as_ref().is_some_and(|counts| counts.0 == partitions);
+                if known {
+                    return Some(ends);
+                }
+                // What stands in partitions that nobody reads yet counts as well: they are taken first.
+                self.look_for_growth_at = Instant::now();
+            }
+            Err(error) => tracing::debug!(%error, "the ends of partitions are not known"),
+        }
+        self.ask_for_ends_at = Some(Instant::now() + ASK_AGAIN);
+        None
+    }
+
+    /// What was asked for is not the question any more.
+    fn forget_ends(&mut self) {
+        self.ends.forget();
+        self.ask_for_ends_at = None;
     }
 
     /// Shards, and the input partitions that came with them.
@@ -472,6 +512,7 @@ impl Log for KafkaLog {
         self.paused.extend(partitions);
         self.to_position.extend(partitions);
         self.positions.forget();
+        self.forget_ends();
         // The group gets its answer before the positions are known: until then librdkafka delivers nothing of any
         // partition, and nobody's next rebalance ends.
         self.note_loss();
@@ -495,6 +536,7 @@ impl Log for KafkaLog {
         let held = self.held(released);
         self.to_position.retain(|partition| !partitions.contains(partition));
         self.positions.forget();
+        self.forget_ends();
         self.check(self.consumer.incremental_unassign(&self.list(&held)), "partitions cannot be released");
     }
 
@@ -522,6 +564,7 @@ impl Log for KafkaLog {
         self.check(self.consumer.incremental_unassign(&self.list(&positioned)), "partitions cannot be rewound");
         self.to_position.extend(positioned);
         self.positions.forget();
+        self.forget_ends();
     }
 
     fn commit(&mut self, epoch: PreparedEpoch) {
@@ -555,6 +598,24 @@ impl Log for KafkaLog {
 
     fn stop_restore(&mut self, shard: ShardNumber) {
         self.restorer.stop(shard);
+    }
+
+    fn look(&mut self) {
+        self.ask_for_ends_at = None;
+        self.ends.ask(self.assigned.iter().copied().collect());
+    }
+
+    fn has_delivered(&self, partition: InputPartition, end: Offset) -> bool {
+        if self.to_position.contains(&partition) {
+            return false;
+        }
+        if self.next_offsets.get(&partition).is_some_and(|next| *next >= end) {
+            return true;
+        }
+        // What is left may be markers of transactions, which are never delivered. Of a partition that is paused
+        // librdkafka tells no news.
+        let known = self.member().end(partition).filter(|_| !self.paused.contains(&partition));
+        known.is_some_and(|known| known.fetched >= end && !known.some_wait)
     }
 
     fn has_joined(&self) -> bool {

@@ -35,6 +35,8 @@ pub struct Topics {
     pub dead_letters: String,
     /// `topics.audit`
     pub audit: String,
+    /// `topics.watermarks`
+    pub watermarks: String,
     /// The policy's downstreams' topics, in the order of their numbers.
     pub suppressions: Vec<String>,
 }

@@ -32,6 +32,9 @@ const DELETIONS_KEPT_BY_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer than any restore should take.
 const DELETIONS_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 
+/// How long watermarks are kept that later ones have superseded, about: whoever starts reads them all.
+const WATERMARKS_SEGMENT_MILLIS: u64 = 10 * 60 * 1000;
+
 /// 24 months.
 const AUDIT_RETENTION_MILLIS: u64 = 730 * 24 * 60 * 60 * 1000;
 
@@ -72,6 +75,8 @@ pub struct TopicPlan {
     pub is_sharded: bool,
     /// The command that makes it.
     pub made_by: &'static str,
+    /// Whether the engine works without it, too: where Quell is older than the topic.
+    pub is_optional: bool,
 }
 
 /// What topics are made with.
@@ -97,6 +102,7 @@ pub fn plan(topics: &Topics, sizes: Sizes) -> Vec<TopicPlan> {
         message_bytes_min: None,
         is_sharded: false,
         made_by: "quell topics create",
+        is_optional: false,
     };
     let sharded = |name: &str, cleanup| TopicPlan { partitions: sizes.shards, is_sharded: true, ..plan(name, cleanup) };
     let dead_letter_bytes = MESSAGE_BYTES_MAX + DEAD_LETTER_EXTRA_BYTES;
@@ -114,6 +120,17 @@ pub fn plan(topics: &Topics, sizes: Sizes) -> Vec<TopicPlan> {
     all.push(TopicPlan {
         settings: vec![("retention.ms", AUDIT_RETENTION_MILLIS.to_string())],
         ..plan(&topics.audit, Cleanup::Delete)
+    });
+    all.push(TopicPlan {
+        // All read the same in the same order, and there is little of it.
+        partitions: 1,
+        is_optional: true,
+        settings: vec![
+            ("segment.bytes", (16 << 20).to_string()),
+            ("segment.ms", WATERMARKS_SEGMENT_MILLIS.to_string()),
+            ("min.cleanable.dirty.ratio", "0.1".to_owned()),
+        ],
+        ..plan(&topics.watermarks, Cleanup::Compact)
     });
     all.push(sharded(&topics.graph, Cleanup::Delete));
     all.push(TopicPlan {
@@ -252,7 +269,7 @@ impl TopicAdmin {
             match existing.iter().find(|(name, _)| *name == plan.name) {
                 Some((_, topic)) => found.push((plan, *topic)),
                 None => findings.push(Finding {
-                    stops: true,
+                    stops: !plan.is_optional,
                     text: format!("topic {} is missing; make it by `{}`", plan.name, plan.made_by),
                 }),
             }
@@ -328,7 +345,7 @@ impl TopicAdmin {
             if cleanup != plan.cleanup.as_str() {
                 let setting = format!("cleanup.policy={}", plan.cleanup.as_str());
                 findings.push(Finding {
-                    stops: true,
+                    stops: !plan.is_optional,
                     text: format!("topic {} has cleanup.policy={cleanup}; {}", plan.name, mends(&setting)),
                 });
             }

@@ -17,4 +17,6 @@ pub enum Broken {
     NoRewind,
     /// Epochs are committed without their offsets (T1).
     NoOffsets,
+    /// Waves end at the last stable offset, not at the high watermark (W2).
+    LookToStable,
 }

@@ -108,8 +108,12 @@ impl Source {
 }
 
 /// What of the records is accepted, by the door.
-pub fn world(policy: &Policy, now: Millis, records: &[Produced]) -> World {
-    let decoder = Decoder::new(None);
+pub fn world<'r>(
+    decoder: &Decoder,
+    policy: &Policy,
+    now: Millis,
+    records: impl IntoIterator<Item = &'r Produced>,
+) -> World {
     let mut world = World::default();
     for record in records {
         let value = Some(record.value.as_slice());

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quell_domain::{DownstreamNumber, EventId, Identifier, Millis, Policy, Right, RightState};
+use quell_domain::{Action, DownstreamNumber, EventId, Identifier, Millis, Policy, Right, RightState};
 use quell_engine::log::{Offset, OutputTopic};
 use quell_model::{World, final_state};
 use quell_wire::{Decoder, SuppressionMessage, dead_letter};
 
-use crate::cluster::{Cluster, Place};
+use crate::cluster::{Cluster, Place, TransactionState};
 use crate::disk::Disk;
+use crate::events::{Produced, world};
+
+/// With more records than that it is not worked out which of them may have taken effect.
+const LATER_MAX: usize = 3;
 
 /// A broken invariant.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -31,6 +35,12 @@ pub struct Watch {
     read_up_to: BTreeMap<Place, Offset>,
     last: BTreeMap<(DownstreamNumber, Identifier), SuppressionMessage>,
     dead_letters: BTreeSet<Vec<u8>>,
+    /// How far the watermarks are read.
+    watermarks_read: Offset,
+    /// Up to when all is said to be complete.
+    pub complete_through: Millis,
+    /// How often what that says was checked.
+    pub completions: u64,
     /// How many suppressions there were.
     pub suppressions: u64,
     /// How many of them relaxed something.
@@ -45,6 +55,9 @@ impl Watch {
             read_up_to: BTreeMap::new(),
             last: BTreeMap::new(),
             dead_letters: BTreeSet::new(),
+            watermarks_read: Offset::START,
+            complete_through: Millis(0),
+            completions: 0,
             suppressions: 0,
             relaxations: 0,
         }
@@ -82,6 +95,64 @@ impl Watch {
             Some(partition) => Err(violated("T3", format!("the committed offset of {partition:?} went back"))),
             None => Ok(()),
         }
+    }
+
+    /// W2: when it is said that all is complete up to some time, what had been written before is in the suppressions: who
+    /// is opted out by it, whatever of what was written later takes effect, is said to be.
+    pub fn hear_of_waves(
+        &mut self,
+        policy: &Policy,
+        cluster: &Cluster,
+        sent: &[(Millis, Produced)],
+        now: Millis,
+    ) -> Result<(), Violation> {
+        let Some(topic) = cluster.partitions.get(&Place::Output(OutputTopic::Watermarks)) else { return Ok(()) };
+        let until = topic.stable();
+        let mut through = self.complete_through;
+        for (_, entry) in topic.history(self.watermarks_read, until) {
+            let said = self.decoder.watermark(entry.value.as_deref());
+            through = through.max(Millis(said.map_err(|error| violated("W2", error.to_string()))?.complete_through));
+        }
+        self.watermarks_read = until.max(self.watermarks_read);
+        if through == self.complete_through {
+            return Ok(());
+        }
+        self.complete_through = through;
+        let (before, later): (Vec<_>, Vec<_>) = sent.iter().partition(|(at, _)| *at < through);
+        if later.len() > LATER_MAX {
+            return Ok(());
+        }
+        self.completions += 1;
+        let said = self.said_by_now(cluster);
+        for (identifier, right) in opted_out_whatever_comes(&self.decoder, policy, now, &before, &later) {
+            for (number, downstream) in (0..).map(DownstreamNumber).zip(policy.downstreams()) {
+                let is_taken = policy.type_number(&identifier).is_some_and(|number| downstream.takes(number));
+                let name = policy.right_name(right);
+                let message = said.get(&(number, identifier.key()));
+                let is_said = message.and_then(|said| said.rights.get(name)).is_some_and(|state| state.opted_out);
+                if is_taken && downstream.rights.contains(right) && !is_said {
+                    let what = format!("{name} of {} for {} is not opted out", identifier.key(), downstream.name);
+                    return Err(violated("W2", what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last that was said of each identifier, by all that is decided.
+    fn said_by_now(&self, cluster: &Cluster) -> BTreeMap<(DownstreamNumber, String), SuppressionMessage> {
+        let is_committed = |number| cluster.transactions.state(number) == TransactionState::Committed;
+        let mut last = BTreeMap::new();
+        for (place, partition) in &cluster.partitions {
+            let Place::Output(OutputTopic::Suppressions(downstream)) = place else { continue };
+            for entry in partition.decided(is_committed) {
+                if let Ok(said) = self.decoder.suppression(entry.value.as_deref()) {
+                    let key = String::from_utf8_lossy(entry.key.as_deref().unwrap_or_default()).into_owned();
+                    last.insert((*downstream, key), said);
+                }
+            }
+        }
+        last
     }
 
     fn hear(
@@ -142,6 +213,37 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// Who is opted out of what by some records, whichever of the later ones have taken effect, too.
+fn opted_out_whatever_comes(
+    decoder: &Decoder,
+    policy: &Policy,
+    now: Millis,
+    before: &[&(Millis, Produced)],
+    later: &[&(Millis, Produced)],
+) -> BTreeSet<(Identifier, Right)> {
+    let mut opted_out: Option<BTreeSet<(Identifier, Right)>> = None;
+    for some in 0..1_u32 << later.len() {
+        let taken = later.iter().enumerate().filter(|(at, _)| some & (1 << at) != 0).map(|(_, record)| record);
+        let world = world(decoder, policy, now, before.iter().chain(taken).map(|(_, record)| record));
+        let state = final_state(policy, &world);
+        let is_out = |(identifier, right): &(Identifier, Right)| {
+            let held = state.of(identifier).and_then(|known| known.rights.get(right));
+            held.is_some_and(|effective| effective.action == Action::OptOut)
+        };
+        match &mut opted_out {
+            Some(known) => known.retain(is_out),
+            None => {
+                let all = state.identifiers().flat_map(|identifier| {
+                    let rights = state.of(identifier).into_iter().flat_map(|known| known.rights.keys());
+                    rights.map(|right| (identifier.clone(), *right))
+                });
+                opted_out = Some(all.filter(is_out).collect());
+            }
+        }
+    }
+    opted_out.unwrap_or_default()
 }
 
 fn rights(policy: &Policy, said: &SuppressionMessage) -> Vec<(Right, RightState)> {

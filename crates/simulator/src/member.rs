@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
 use quell_engine::log::{
-    CommitError, EpochNumber, InputPartition, Log, LogError, LogEvent, Offset, Piece, PreparedEpoch, Record,
+    CommitError, EpochNumber, InputPartition, Log, LogError, LogEvent, Offset, OutputTopic, Piece, PreparedEpoch,
+    Record,
 };
 
 use crate::broken::Broken;
@@ -75,6 +76,10 @@ pub struct Member {
     restores: BTreeMap<ShardNumber, Restore>,
     has_joined: bool,
     shards: u32,
+    /// How far the watermarks are read; none before the first.
+    watermarks: Option<Offset>,
+    /// It was asked where partitions end.
+    looking: bool,
     /// Whether errors happen by chance.
     pub faults: bool,
 }
@@ -100,6 +105,8 @@ impl Member {
             restores: BTreeMap::new(),
             has_joined: false,
             shards,
+            watermarks: None,
+            looking: false,
             faults: true,
         }
     }
@@ -107,11 +114,6 @@ impl Member {
     /// Its number in the group.
     pub fn number(&self) -> MemberNumber {
         self.number
-    }
-
-    /// Whether an epoch is on its way.
-    pub fn is_committing(&self) -> bool {
-        self.commit.is_some()
     }
 
     fn now(&self) -> Millis {
@@ -269,6 +271,29 @@ impl Member {
         Some(others.into_iter().filter(|_| cluster.chance.bool()).collect())
     }
 
+    // ---- waves
+
+    fn wave_event(&mut self) -> Option<LogEvent> {
+        let cluster = &mut *self.cluster.borrow_mut();
+        if self.looking && cluster.percent(30) {
+            self.looking = false;
+            let to_stable = cluster.broken == Some(Broken::LookToStable);
+            let end = |of: &InputPartition| {
+                let partition = cluster.partition(Place::Input(*of));
+                (*of, if to_stable { partition.stable() } else { partition.high() })
+            };
+            return Some(LogEvent::Looked(self.assigned.iter().map(end).collect()));
+        }
+        if !cluster.percent(30) {
+            return None;
+        }
+        let topic = cluster.partition(Place::Output(OutputTopic::Watermarks));
+        let (from, until) = (self.watermarks.unwrap_or(Offset::START), topic.stable());
+        let new: Vec<Vec<u8>> = topic.committed(from, until).filter_map(|(_, entry)| entry.value.clone()).collect();
+        let is_first = self.watermarks.replace(until.max(from)).is_none();
+        (is_first || !new.is_empty()).then_some(LogEvent::Watermarks(new))
+    }
+
     // ---- the group's member
 
     fn group_event(&mut self) -> Option<LogEvent> {
@@ -346,6 +371,9 @@ impl Log for Member {
         if let Some(shards) = self.standby_shards() {
             return Ok(LogEvent::StandBy(shards));
         }
+        if let Some(event) = self.wave_event() {
+            return Ok(event);
+        }
         if let Some(event) = self.restore_event() {
             return Ok(event);
         }
@@ -357,6 +385,7 @@ impl Log for Member {
         self.assigned.extend(partitions);
         self.paused.extend(partitions);
         self.to_position.extend(partitions);
+        self.looking = false;
     }
 
     fn release(&mut self, partitions: &[InputPartition]) {
@@ -370,6 +399,7 @@ impl Log for Member {
         }
         let shards: Vec<ShardNumber> = partitions.iter().filter_map(|partition| partition.shard()).collect();
         self.cluster.borrow_mut().group.release(self.number, &shards);
+        self.looking = false;
     }
 
     fn pause(&mut self, partitions: &[InputPartition]) {
@@ -385,6 +415,7 @@ impl Log for Member {
         if self.cluster.borrow().broken == Some(Broken::NoRewind) {
             return;
         }
+        self.looking = false;
         self.ends.clear();
         self.next_offsets.clear();
         self.to_position.extend(&self.assigned);
@@ -434,6 +465,15 @@ impl Log for Member {
 
     fn stop_restore(&mut self, shard: ShardNumber) {
         self.restores.remove(&shard);
+    }
+
+    fn look(&mut self) {
+        self.looking = true;
+    }
+
+    fn has_delivered(&self, partition: InputPartition, end: Offset) -> bool {
+        let is_positioned = !self.to_position.contains(&partition);
+        is_positioned && self.next_offsets.get(&partition).is_some_and(|next| *next >= end)
     }
 
     fn has_joined(&self) -> bool {
@@ -490,6 +530,14 @@ impl Log for SharedMember {
 
     fn stop_restore(&mut self, shard: ShardNumber) {
         self.0.borrow_mut().stop_restore(shard);
+    }
+
+    fn look(&mut self) {
+        self.0.borrow_mut().look();
+    }
+
+    fn has_delivered(&self, partition: InputPartition, end: Offset) -> bool {
+        self.0.borrow().has_delivered(partition, end)
     }
 
     fn has_joined(&self) -> bool {

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use quell_domain::{Millis, Policy, ShardCount};
-use quell_engine::log::{InputPartition, InputTopic};
+use quell_engine::log::{InputPartition, InputTopic, OutputTopic};
 use quell_engine::{Engine, Settings};
 use quell_wire::{Decoder, Encoder, Format};
 
 use crate::broken::Broken;
-use crate::cluster::{Cluster, Shared};
+use crate::cluster::{Cluster, Place, Shared};
 use crate::disk::Disk;
 use crate::events::{Produced, Source, world};
 use crate::invariants::{Violation, Watch, disk_agrees, untaken, violated};
@@ -62,6 +62,8 @@ pub struct Covered {
     pub timed_out: u64,
     /// Shards that were taken over by an instance that had a copy.
     pub warm_take_overs: u64,
+    /// How often it was said that all is complete, and checked.
+    pub completions: u64,
 }
 
 impl AddAssign for Covered {
@@ -78,6 +80,7 @@ impl AddAssign for Covered {
         self.left += other.left;
         self.timed_out += other.timed_out;
         self.warm_take_overs += other.warm_take_overs;
+        self.completions += other.completions;
     }
 }
 
@@ -98,9 +101,13 @@ struct Run {
     instances: Vec<Instance>,
     /// Disks of dead instances, by name.
     disks: Vec<(String, Disk)>,
+    /// Dead instances whose disks are lost: nobody but the coordinator is left to end what they had open.
+    wiped: Vec<String>,
     named: usize,
     source: Source,
     produced: Vec<Produced>,
+    /// What was written, and when.
+    sent: Vec<(Millis, Produced)>,
     watch: Watch,
     covered: Covered,
 }
@@ -122,9 +129,11 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Result<Covered, Violation> {
         cluster: Rc::new(RefCell::new(cluster)),
         instances: Vec::new(),
         disks: Vec::new(),
+        wiped: Vec::new(),
         named: 0,
         source: Source::new(scenario),
         produced: Vec::new(),
+        sent: Vec::new(),
         watch: Watch::new(scenario.only_grows),
         covered: Covered { runs: 1, ..Covered::default() },
     };
@@ -135,6 +144,7 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Result<Covered, Violation> {
     run.covered.suppressions = run.watch.suppressions;
     run.covered.warm_take_overs = run.cluster.borrow().warm_take_overs;
     run.covered.relaxations = run.watch.relaxations;
+    run.covered.completions = run.watch.completions;
     Ok(run.covered)
 }
 
@@ -193,6 +203,7 @@ impl Run {
     fn check(&mut self) -> Result<(), Violation> {
         let cluster = self.cluster.borrow();
         self.watch.look(&self.policy, &cluster)?;
+        self.watch.hear_of_waves(&self.policy, &cluster, &self.sent, self.now())?;
         // The most expensive; now and then is often enough over all seeds.
         if self.covered.steps.is_multiple_of(8) {
             self.instances.iter().try_for_each(|instance| disk_agrees(&cluster, &instance.disk))?;
@@ -221,14 +232,15 @@ impl Run {
     fn produce(&mut self) {
         if let Some(record) = self.source.next(&mut self.chance) {
             self.covered.events += 1;
-            self.send(record.topic, record.value.clone());
+            self.send(record.clone());
             self.produced.push(record);
         }
     }
 
-    fn send(&mut self, topic: InputTopic, value: Vec<u8>) {
-        let partition = InputPartition { topic, partition: self.chance.u32(0..self.scenario.inputs) };
-        self.cluster.borrow_mut().produce(partition, value, Millis(self.clock.load(Ordering::Relaxed)));
+    fn send(&mut self, record: Produced) {
+        let partition = InputPartition { topic: record.topic, partition: self.chance.u32(0..self.scenario.inputs) };
+        self.cluster.borrow_mut().produce(partition, record.value.clone(), self.now());
+        self.sent.push((self.now(), record));
     }
 
     fn turn(&mut self) -> Result<(), Violation> {
@@ -271,6 +283,8 @@ impl Run {
             deletions_kept: if broken == Some(Broken::OldRows) { Duration::from_secs(1 << 40) } else { DELETIONS_KEPT },
             review_rate: 1_000,
             poison: None,
+            watermark_every: Duration::from_millis(self.chance.u64(0..10)),
+            watermarks: "watermarks".to_owned(),
             topic_names: BTreeMap::from(topics.map(|topic| (topic, format!("{topic:?}")))),
         };
         let clock = Arc::clone(&self.clock);
@@ -304,6 +318,7 @@ impl Run {
         self.cluster.borrow_mut().group.remove(instance.member.borrow().number());
         if self.chance.u32(0..5) == 0 {
             self.covered.wiped_disks += 1;
+            self.wiped.push(instance.name);
         } else {
             self.disks.push((instance.name, instance.disk));
         }
@@ -341,29 +356,36 @@ impl Run {
             self.start()?;
         }
         // Whoever is dead is found out in time: what it left open is aborted.
-        let names: Vec<String> = self.disks.iter().map(|(name, _)| name.clone()).collect();
-        names.iter().for_each(|name| self.cluster.borrow_mut().settle_all_of(name));
+        let names = self.disks.iter().map(|(name, _)| name).chain(&self.wiped);
+        names.for_each(|name| self.cluster.borrow_mut().settle_all_of(name));
         let (mut quiet, mut last) = (0, (0, 0));
         for _ in 0..RESTLESS_ROUNDS_MAX {
             self.round()?;
-            let size = self.cluster.borrow().partitions.values().map(|partition| partition.high().0).sum();
+            let size = self.size();
             let relaxations: u64 = self.instances.iter().map(|instance| instance.waiting.relaxations()).sum();
             let now = (size, untaken(&self.cluster.borrow()));
+            let all_complete = self.sent.last().is_none_or(|(at, _)| self.watch.complete_through > *at);
             quiet = if now == last && now.1 == 0 && relaxations == 0 { quiet + 1 } else { 0 };
             last = now;
-            if quiet == QUIET_ROUNDS {
+            if quiet >= QUIET_ROUNDS && all_complete {
                 return Ok(());
             }
+        }
+        if last.1 == 0 {
+            return Err(violated("W3", "all is through, and nobody says so"));
         }
         Err(violated("F1", format!("does not come to rest: {} records are not taken", last.1)))
     }
 
+    /// How many records there are, but for watermarks, which never end.
+    fn size(&self) -> i64 {
+        let cluster = self.cluster.borrow();
+        let counted = cluster.partitions.iter().filter(|(place, _)| **place != Place::Output(OutputTopic::Watermarks));
+        counted.map(|(_, partition)| partition.high().0).sum()
+    }
+
     /// Everybody's turn, without faults.
     fn round(&mut self) -> Result<(), Violation> {
-        // Nobody is left to end what a wiped instance had open, but the coordinator.
-        if self.instances.iter().all(|instance| !instance.member.borrow().is_committing()) {
-            while self.cluster.borrow_mut().time_out_a_transaction() {}
-        }
         for _ in 0..ROUND_TURNS {
             for at in 0..self.instances.len() {
                 let Some(instance) = self.instances.get_mut(at) else { break };
@@ -384,14 +406,18 @@ impl Run {
         let cluster = self.cluster.borrow();
         self.instances.iter().try_for_each(|instance| disk_agrees(&cluster, &instance.disk))?;
         let nonsense = self.produced.iter().filter(|record| record.is_nonsense).count();
-        self.watch.at_rest(&self.policy, &world(&self.policy, self.now(), &self.produced), nonsense)
+        self.watch.at_rest(
+            &self.policy,
+            &world(&Decoder::new(None), &self.policy, self.now(), &self.produced),
+            nonsense,
+        )
     }
 
     /// F2: everything once more changes nothing.
     fn repeat(&mut self) -> Result<(), Violation> {
         let before = self.watch.suppressions;
         let repeated: Vec<Produced> = self.produced.iter().filter(|record| !record.is_nonsense).cloned().collect();
-        repeated.into_iter().for_each(|record| self.send(record.topic, record.value));
+        repeated.into_iter().for_each(|record| self.send(record));
         self.rest()?;
         match self.watch.suppressions - before {
             0 => Ok(()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quell_domain::Policy;
 use quell_kafka::{ReadRecord, Settings, TopicReadError, Topics, read_topic};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -104,6 +104,7 @@ impl Deployment {
             acks: name("suppression.acks"),
             graph: name("quell.graph"),
             changelog: name("quell.changelog"),
+            watermarks: name("quell.watermarks"),
             dead_letters: name("quell.deadletters"),
             audit: name("quell.audit"),
             suppressions: policy.downstreams().iter().map(|known| known.topic.clone()).collect(),
@@ -203,6 +204,7 @@ links = "{}"
 acks = "{}"
 graph = "{}"
 changelog = "{}"
+watermarks = "{}"
 dead_letters = "{}"
 audit = "{}"
 shards = 4
@@ -234,6 +236,7 @@ path = "policy.toml"
             topics.acks,
             topics.graph,
             topics.changelog,
+            topics.watermarks,
             topics.dead_letters,
             topics.audit,
             self.kafka.replication_factor,
@@ -278,14 +281,6 @@ path = "policy.toml"
     /// The same, with variables of the environment.
     pub fn start_with(&self, instance: &str, environment: &[(&str, &str)]) -> Instance {
         Instance::start(self, instance, environment)
-    }
-
-    /// Makes a topic.
-    pub fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
-        let made = pollster::block_on(self.admin().create_topics(&[new], &AdminOptions::new())).unwrap();
-        assert!(made.iter().all(Result::is_ok), "{topic} was not made: {made:?}");
     }
 
     /// Deletes a topic.

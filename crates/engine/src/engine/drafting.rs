@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
-use quell_graph::{Origin, Pace, Shard};
+use quell_graph::{Origin, Pace, Shard, Wave};
 
 use super::{Engine, EngineError};
 use crate::backlog::bytes_of;
@@ -82,9 +82,11 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.review(now, &mut draft)?;
         self.tell_others(now, &mut draft);
         let due = self.due_shards(now);
-        if draft.is_empty() && !draft.reviewed && due.is_empty() {
+        let reaches_the_ends = self.reaches_the_ends();
+        if draft.is_empty() && !draft.reviewed && due.is_empty() && !reaches_the_ends {
             return Ok(None);
         }
+        self.set_waves();
         let operations = std::mem::take(&mut draft.operations);
         let mut active: BTreeMap<ShardNumber, &mut Shard<S::Shard>> =
             self.shards.active().map(|shard| (shard.number(), shard)).collect();
@@ -92,6 +94,9 @@ impl<L: Log, S: Store> Engine<L, S> {
         draft.facts.local_operations = outcome.applied;
         draft.facts.count(InputTopic::Acks, EventOutcome::Accepted, outcome.acknowledged);
         draft.facts.count(InputTopic::Acks, EventOutcome::Stale, outcome.stale);
+        if !outcome.remote.is_empty() {
+            self.waves.send();
+        }
         draft.send(&self.vocabulary, outcome.remote);
         let pace = |number: ShardNumber| Pace {
             now,
@@ -101,6 +106,9 @@ impl<L: Log, S: Store> Engine<L, S> {
         let sealed = supersteps::seal(active, self.threads.as_ref(), outcome.applied, pace)?;
         for (number, sealed) in sealed {
             draft.emit(&self.vocabulary, &self.encoder, now, number, sealed).map_err(ComputeError::from)?;
+        }
+        if reaches_the_ends {
+            self.report_wave(now, &mut draft);
         }
         let number = EpochNumber(self.last_epoch.0 + 1);
         self.last_epoch = number;
@@ -121,7 +129,8 @@ impl<L: Log, S: Store> Engine<L, S> {
                 Ok(intake::give_up(name, record, verdict))
             } else {
                 assert!(!is_poisoned(record, self.settings.poison.as_deref()), "a test has poisoned this record");
-                intake::take(&self.decoder, &self.vocabulary, name, now, record)
+                let wave = self.waves.of_input(source, record.offset);
+                intake::take(&self.decoder, &self.vocabulary, name, now, record, wave)
             };
             let taken = match taken {
                 Ok(taken) => taken,
@@ -141,13 +150,16 @@ impl<L: Log, S: Store> Engine<L, S> {
             records += 1;
             bytes += bytes_of(record);
             draft.next_offsets.insert(source, record.offset.next());
+            self.waves.take(source, record.offset);
             let (count, earliest) = draft.facts.taken.entry(source).or_insert((0, record.timestamp));
             *count += 1;
             *earliest = record.timestamp.min(*earliest);
             if let Some(policy) = taken.policy {
                 self.others.saw(policy, record.timestamp);
             }
-            if topic != InputTopic::Graph {
+            if topic == InputTopic::Graph {
+                taken.operations.iter().for_each(|operation| self.waves.take_message(operation.origin.wave));
+            } else {
                 draft.facts.events += 1;
                 self.registry_answered();
             }
@@ -169,7 +181,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         if revising == 0 || now < self.next_review_at {
             return Ok(());
         }
-        let origin = Arc::new(Origin { timestamp: now, traceparent: None });
+        let origin = Arc::new(Origin { timestamp: now, traceparent: None, wave: Wave::NONE });
         let mut reviewed = 0;
         for shard in self.shards.active() {
             reviewed += shard.review(REVIEWED_MAX.div_ceil(revising), &origin, &mut draft.operations)?;

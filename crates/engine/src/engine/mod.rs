@@ -7,6 +7,7 @@
 mod drafting;
 mod flow;
 mod restoring;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::observer::{Hold, Observer, Progress};
 use crate::others::Others;
 use crate::shard_life::Shards;
 use crate::store::{ShardChanges, Store, StoreError};
+use crate::waves::Waves;
 
 /// How often it is noted that what is stored of idle shards is true.
 const CONFIRM_EVERY: Duration = Duration::from_secs(600);
@@ -61,6 +63,10 @@ pub struct Settings {
     pub poison: Option<Vec<u8>>,
     /// The names of the input topics, for dead letters.
     pub topic_names: BTreeMap<InputTopic, String>,
+    /// How often it is said how far all has come, at the most.
+    pub watermark_every: Duration,
+    /// `topics.watermarks`, by which a schema registry knows their schema.
+    pub watermarks: String,
 }
 
 /// The engine ends. Whatever passes by itself never does that: an operator must act.
@@ -135,6 +141,7 @@ pub struct Engine<L: Log, S: Store> {
     failures: usize,
     wait_until: Millis,
     others: Others,
+    waves: Waves,
     /// What the policy does not declare, of the shards that were restored.
     undeclared: Vec<Undeclared>,
     /// When what is stored of idle shards is next noted to be true.
@@ -177,6 +184,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             .map_err(|error| StoreError::Failed(error.to_string()))?;
         let (handle, looks) = Handle::new();
         let fingerprint = policy.fingerprint();
+        let waves = Waves::new(settings.shards, settings.watermark_every);
         Ok(Self {
             settings,
             vocabulary: Arc::new(Vocabulary::new(policy)),
@@ -204,6 +212,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             failures: 0,
             wait_until: Millis(0),
             others: Others::new(fingerprint),
+            waves,
             undeclared: Vec::new(),
             confirm_at: Millis(0),
             next_review_at: Millis(0),
@@ -253,6 +262,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.submit();
         self.let_go()?;
         self.steer();
+        self.look();
         self.report();
         Ok(())
     }
@@ -287,6 +297,8 @@ impl<L: Log, S: Store> Engine<L, S> {
             LogEvent::Restored { shard, next_offset } => self.restored(shard, next_offset)?,
             LogEvent::ChangelogTruncated { shard } => self.begin_anew(shard)?,
             LogEvent::StandBy(shards) => self.stand_by(shards)?,
+            LogEvent::Watermarks(records) => self.hear_of_waves(&records),
+            LogEvent::Looked(ends) => self.waves.looked(ends),
         }
         if self.abandoned && self.in_flight.is_none() {
             self.fall_back()?;
@@ -299,6 +311,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.assigned.extend(partitions);
         self.paused.extend(partitions);
         self.log.assign(partitions);
+        self.waves.forget();
         for shard in partitions.iter().filter_map(|partition| partition.shard()) {
             self.begin_restore(shard)?;
         }
@@ -328,6 +341,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.backlog.drop_partitions(&leaving);
         self.ahead.retain(|partition, _| !leaving.contains(partition));
         self.caution.forget(&leaving);
+        self.waves.release(&leaving);
         self.log.release(&leaving);
         Ok(())
     }

@@ -121,6 +121,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     pub(super) fn fall_back(&mut self) -> Result<(), EngineError> {
         self.abandoned = false;
         self.computed = None;
+        self.waves.forget();
         self.backlog.clear();
         let leaving: Vec<ShardNumber> = self.leaving.iter().filter_map(|partition| partition.shard()).collect();
         let assigned: Vec<InputPartition> = self.assigned.iter().copied().collect();

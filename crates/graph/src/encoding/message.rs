@@ -11,6 +11,7 @@ use crate::basis::{FORMAT, NewerFormat};
 use crate::edge::LinkRegister;
 use crate::generation::{Generation, RetractionCause};
 use crate::message::{Addressed, Message, Operation, Origin};
+use crate::wave::Wave;
 
 /// What a record of the graph topic carries.
 #[derive(Clone, Debug)]
@@ -57,6 +58,7 @@ pub fn write_operations(vocabulary: &Vocabulary, operations: &[Addressed]) -> Ve
         writer.byte(u8::from(same_origin));
         if !same_origin {
             write_origin(&mut writer, &addressed.origin);
+            writer.number(addressed.origin.wave.0);
         }
         last = Some(&addressed.origin);
         writer.identifier(&addressed.to);
@@ -81,7 +83,8 @@ pub fn read_operations(vocabulary: &Vocabulary, bytes: &[u8]) -> Result<Batch, B
     let mut origin = Arc::new(Origin::default());
     for _ in 0..count {
         if reader.byte()? == 0 {
-            origin = Arc::new(read_origin(&mut reader)?);
+            let of_record = read_origin(&mut reader)?;
+            origin = Arc::new(Origin { wave: Wave(reader.number()?), ..of_record });
         }
         let to = reader.identifier()?;
         // None: about a downstream that the policy does not declare.
@@ -190,6 +193,7 @@ pub(super) fn read_generation(reader: &mut Reader<'_>) -> Result<Generation, Cor
     Ok(Generation { counter, tie, cause })
 }
 
+/// Without its wave: what is stored has come through.
 pub(super) fn write_origin(writer: &mut Writer, origin: &Origin) {
     writer.millis(origin.timestamp);
     writer.bytes(origin.traceparent.as_deref().unwrap_or_default().as_bytes());
@@ -198,5 +202,5 @@ pub(super) fn write_origin(writer: &mut Writer, origin: &Origin) {
 pub(super) fn read_origin(reader: &mut Reader<'_>) -> Result<Origin, Corrupt> {
     let timestamp = reader.millis()?;
     let traceparent = reader.text()?;
-    Ok(Origin { timestamp, traceparent: (!traceparent.is_empty()).then(|| traceparent.into()) })
+    Ok(Origin { timestamp, traceparent: (!traceparent.is_empty()).then(|| traceparent.into()), wave: Wave::NONE })
 }

@@ -24,6 +24,7 @@ use crate::generation::{Generation, RetractionCause};
 use crate::message::{Addressed, Message, Operation, Origin};
 use crate::node::{Delivery, Effective, Hold, Node, Published};
 use crate::own::OwnChoice;
+use crate::wave::Wave;
 
 const PROFILING: Right = Right(0);
 const SALE: Right = Right(1);
@@ -64,8 +65,8 @@ fn choice(id: &str, action: Action, at: i64, identifiers: &[Identifier]) -> Arc<
     Arc::new(Choice::new(EventId::new(id).unwrap(), action, Millis(at), Millis(at + 5), identifiers))
 }
 
-fn origin() -> Arc<Origin> {
-    Arc::new(Origin { timestamp: Millis(1_000), traceparent: Some("00-4bf9-00f0-01".into()) })
+fn origin(wave: Wave) -> Arc<Origin> {
+    Arc::new(Origin { timestamp: Millis(1_000), traceparent: Some("00-4bf9-00f0-01".into()), wave })
 }
 
 /// A node with something in each of its fields.
@@ -90,7 +91,12 @@ fn full_node() -> Node {
             Published { right: PROFILING, choice: Arc::clone(&theirs), inherited: true },
             Published { right: SALE, choice: theirs, inherited: true },
         ],
-        holds: vec![Hold { right: PROFILING, until: Millis(9_000), cause: RetractionCause::Unlink, origin: origin() }],
+        holds: vec![Hold {
+            right: PROFILING,
+            until: Millis(9_000),
+            cause: RetractionCause::Unlink,
+            origin: origin(Wave::NONE),
+        }],
         version: 4,
         deliveries: vec![
             Delivery { downstream: ADS, published_version: 4, published_at: Millis(800), acknowledged_version: 2 },
@@ -185,11 +191,11 @@ fn the_bytes_of_a_graph_message() {
         from_hub: false,
         asks: true,
     };
-    let addressed = Addressed { to: me(), operation: Operation::Hear(message), origin: origin() };
+    let addressed = Addressed { to: me(), operation: Operation::Hear(message), origin: origin(Wave(7)) };
     assert_snapshot!(hex(&write_operations(&everything(), &[addressed])), @"
-    018a3f2d0d99fc22a90100d00f0f30302d346266392d303066302d303107046c
-    6170746f700305050c612d3137e8070902000000000000abcd01010101010567
-    70632d31b009ba090231d17808375503777db1ed2fb5967c2400
+    018a3f2d0d99fc22a90100d00f0f30302d346266392d303066302d3031070704
+    6c6170746f700305050c612d3137e8070902000000000000abcd010101010105
+    6770632d31b009ba090231d17808375503777db1ed2fb5967c2400
     ");
 }
 

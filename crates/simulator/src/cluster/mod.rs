@@ -147,7 +147,7 @@ impl Cluster {
     /// Removes what is superseded from the changelogs, and deletions that have been kept for long enough.
     pub fn compact_all(&mut self, now: Millis, deletions_kept: Duration) {
         for (place, partition) in &mut self.partitions {
-            if matches!(place, Place::Changelog(_)) {
+            if matches!(place, Place::Changelog(_) | Place::Output(OutputTopic::Watermarks)) {
                 partition.compact(now, deletions_kept);
             }
         }

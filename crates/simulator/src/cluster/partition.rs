@@ -95,6 +95,12 @@ impl Partition {
         })
     }
 
+    /// What transactions have written that are decided, wherever their markers are, and what none has.
+    pub fn decided(&self, is_committed: impl Fn(TransactionNumber) -> bool) -> impl Iterator<Item = &Entry> {
+        let entries = self.entries.iter().flatten();
+        entries.filter(move |entry| entry.transaction.is_none_or(&is_committed))
+    }
+
     /// Of each key only the last committed record stays, and of deletions not even that for ever.
     pub fn compact(&mut self, now: Millis, deletions_kept: Duration) {
         let stable = index(self.stable());

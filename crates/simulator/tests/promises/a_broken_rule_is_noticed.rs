@@ -45,3 +45,8 @@ fn inputs_that_are_not_read_again_after_a_failure() {
 fn effects_without_their_offsets() {
     noticed(Broken::NoOffsets);
 }
+
+#[test]
+fn a_look_that_stops_too_early() {
+    assert_eq!(noticed(Broken::LookToStable), "W2");
+}

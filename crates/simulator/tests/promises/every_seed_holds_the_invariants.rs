@@ -29,6 +29,7 @@ fn every_seed_holds_the_invariants() {
         covered.left,
         covered.timed_out,
         covered.warm_take_overs,
+        covered.completions,
     ];
     assert!(runs < 1_000 || each.into_iter().all(|count| count > 0), "not everything happened");
     assert!(runs < 1_000 || covered.relaxations > 0, "nothing was relaxed");

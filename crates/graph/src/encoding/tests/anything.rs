@@ -13,6 +13,7 @@ use crate::generation::{Generation, RetractionCause};
 use crate::message::{Addressed, Message, Operation, Origin};
 use crate::node::{Delivery, Effective, Hold, Node, Published};
 use crate::own::OwnChoice;
+use crate::wave::Wave;
 
 pub fn any_node() -> BoxedStrategy<Node> {
     let edges = prop_oneof![4 => any_inline_edges(), 1 => any_edge_counts()];
@@ -29,7 +30,8 @@ fn any_node_of(choices: Vec<Arc<Choice>>, edges: Edges) -> BoxedStrategy<Node> {
     let choice = select(choices);
     let own = by_right((choice.clone(), choice.clone()));
     let effective = by_right((choice.clone(), any_millis(), select(vias)));
-    let published = by_right((choice, any::<bool>(), prop::option::of((any_millis(), any_cause(), any_origin()))));
+    let published =
+        by_right((choice, any::<bool>(), prop::option::of((any_millis(), any_cause(), any_stored_origin()))));
     let deliveries = subsequence(vec![ADS, CRM], 0..=2).prop_flat_map(|known| {
         known.into_iter().map(|number| (Just(number), any_number(), any_millis(), any_number())).collect::<Vec<_>>()
     });
@@ -167,9 +169,16 @@ fn any_cause() -> BoxedStrategy<RetractionCause> {
 }
 
 fn any_origin() -> BoxedStrategy<Arc<Origin>> {
-    (any_millis(), prop::option::of("\\PC{1,8}"))
-        .prop_map(|(timestamp, parent)| Arc::new(Origin { timestamp, traceparent: parent.map(Into::into) }))
+    (any_millis(), prop::option::of("\\PC{1,8}"), any_number())
+        .prop_map(|(timestamp, parent, wave)| {
+            Arc::new(Origin { timestamp, traceparent: parent.map(Into::into), wave: Wave(wave) })
+        })
         .boxed()
+}
+
+/// What is stored has come through.
+fn any_stored_origin() -> BoxedStrategy<Arc<Origin>> {
+    any_origin().prop_map(|origin| Arc::new(Origin { wave: Wave::NONE, ..(*origin).clone() })).boxed()
 }
 
 fn any_millis() -> BoxedStrategy<Millis> {
