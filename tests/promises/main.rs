@@ -37,5 +37,6 @@ mod the_final_state_is_the_models;
 mod the_network_misbehaves;
 mod tls_and_scram_work;
 mod topics_are_checked;
+mod watermarks_say_how_far_all_has_come;
 mod what_is_refused_is_a_dead_letter;
 mod zombies_are_fenced;
