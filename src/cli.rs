@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{config, deadletters, emit, explain, gate, policy, topics};
+use crate::commands::{certificate, config, deadletters, emit, explain, gate, keys, policy, reviews, topics};
 use crate::failure::Failure;
 
 /// Behind a command's own options.
@@ -56,9 +56,18 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Show what is known of an identifier, and why it is suppressed
     Explain(explain::ExplainArguments),
+    /// Look at what the gate has left to humans, and record how they decide
+    #[command(arg_required_else_help = false)]
+    Reviews(reviews::ReviewsArguments),
     /// Look at refused records, and put them back
     #[command(subcommand, arg_required_else_help = false)]
     Deadletters(deadletters::DeadlettersCommand),
+    /// Make and list the keys that sign decisions' certificates
+    #[command(subcommand, arg_required_else_help = false)]
+    Keys(keys::KeysCommand),
+    /// Look at the certificate of a decision
+    #[command(subcommand, arg_required_else_help = false)]
+    Certificate(certificate::CertificateCommand),
     /// Look at the configuration
     #[command(subcommand, arg_required_else_help = false)]
     Config(ConfigCommand),

@@ -91,7 +91,7 @@ fn answer_once(status: &str, body: &str) -> (String, thread::JoinHandle<String>)
     let asked = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let (mut request, mut piece) = (Vec::new(), [0; 1024]);
-        while !request.ends_with(b"\r\n\r\n") {
+        while !is_whole(&request) {
             let read = stream.read(&mut piece).unwrap();
             request.extend_from_slice(piece.get(..read).unwrap());
         }
@@ -99,6 +99,14 @@ fn answer_once(status: &str, body: &str) -> (String, thread::JoinHandle<String>)
         String::from_utf8(request).unwrap()
     });
     (address, asked)
+}
+
+/// Whether a request has come to its end: that of its body, if it has one.
+fn is_whole(request: &[u8]) -> bool {
+    let request = String::from_utf8_lossy(request);
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    body.len() >= length.unwrap_or(0)
 }
 
 const EXPLANATION: &str = r#"{"identifier":{"type":"cookie_id","value":"7f3c"},"hub":false,"edges":[],"edges_left_out":0,"own_choices":[],"rights":[],"deliveries":[],"held":[]}"#;
@@ -118,7 +126,10 @@ fn help_says_what_can_be_done() {
       emit         Publish one event by hand, for a try or a fix
       policy       Look at the policy
       explain      Show what is known of an identifier, and why it is suppressed
+      reviews      Look at what the gate has left to humans, and record how they decide
       deadletters  Look at refused records, and put them back
+      keys         Make and list the keys that sign decisions' certificates
+      certificate  Look at the certificate of a decision
       config       Look at the configuration
       help         Print this message or the help of the given subcommand(s)
 
@@ -424,7 +435,7 @@ fn the_version_is_the_packages() {
 #[test]
 fn wrong_usage_is_one_line_and_2() {
     let place = Place::empty();
-    insta::assert_snapshot!(place.fails(""), @"2 quell: 'quell' requires a subcommand but one was not provided; [subcommands: run, gate, topics, emit, policy, explain, deadletters, config, help]; see `quell --help`");
+    insta::assert_snapshot!(place.fails(""), @"2 quell: 'quell' requires a subcommand but one was not provided; [subcommands: run, gate, topics, emit, policy, explain, reviews, deadletters, keys, certificate, config, help]; see `quell --help`");
     insta::assert_snapshot!(place.fails("topics"), @"2 quell: 'quell topics' requires a subcommand but one was not provided; [subcommands: create, help]; see `quell topics --help`");
     insta::assert_snapshot!(place.fails("topic create"), @"2 quell: unrecognized subcommand 'topic'; some similar subcommands exist: 'policy', 'topics'; see `quell --help`");
     insta::assert_snapshot!(place.fails("policy check --confg a.toml"), @"2 quell: unexpected argument '--confg' found; a similar argument exists: '--config'; see `quell policy check --help`");
@@ -550,6 +561,9 @@ fn the_gates_configuration_is_shown_and_checked_as_the_engines() {
     size = "1GiB"
     deadline = "1s"
 
+    [keys]
+    path = "gate/keys"
+
     [encoding]
     format = "avro"
     schema_registry_url = ""
@@ -559,6 +573,10 @@ fn the_gates_configuration_is_shown_and_checked_as_the_engines() {
     token = ""
     token_file = ""
     url = ""
+
+    [reviews]
+    token = ""
+    token_file = ""
 
     [policy]
     path = "policy.toml"
@@ -653,4 +671,189 @@ fn explain_says_in_one_line_why_it_cannot() {
     let (address, _) = answer_once("502 Bad Gateway", "<html>");
     let said = place.fails(&format!("explain cookie_id=7f3c --url http://{address}")).replace(&address, "127.0.0.1:2");
     insta::assert_snapshot!(said, @"1 quell: what answers at http://127.0.0.1:2 is no engine: 502 Bad Gateway");
+}
+
+#[test]
+fn keys_are_made_one_after_the_other_and_listed() {
+    let place = Place::empty();
+    place.write("gate.toml", "");
+    insta::assert_snapshot!(place.run("keys list").stdout, @"");
+    insta::assert_snapshot!(place.fails("keys rotate"), @"1 quell: cannot make a key: no key is in use; make one with `quell keys generate`");
+    let made = place.run("keys generate");
+    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""));
+    let first = made.stdout.split(' ').nth(3).unwrap().to_owned();
+    assert_eq!(made.stdout, format!("made the key {first} in gate/keys: used from now on\n"));
+    let again = place.fails("keys generate").replace(&first, "FIRST");
+    insta::assert_snapshot!(again, @"1 quell: cannot make a key: the key FIRST is there already; `quell keys rotate` makes the next one");
+    insta::assert_snapshot!(place.fails("keys rotate --after 1h"), @"2 quell: --after is too short: a key is used later than 1h after it was published: so long is the JWK set kept by those who verify");
+    let made = place.run("keys rotate").stdout;
+    let second = made.split(' ').nth(3).unwrap();
+    assert!(made.contains(": published now, used from 20"), "{made}");
+    let again = place.fails("keys rotate").replace(second, "SECOND");
+    insta::assert_snapshot!(again, @"1 quell: cannot make a key: the key SECOND is published and not in use yet; wait until it is, or take its file away");
+    let listed = place.run("keys list").stdout;
+    let mut lines = listed.lines();
+    let (used, published) = (lines.next().unwrap(), lines.next().unwrap());
+    assert!(used.starts_with(&format!("{first}  in use     published 20")) && used.contains("Z until 20"), "{listed}");
+    assert!(published.starts_with(&format!("{second}  published  published 20")), "{listed}");
+    assert_eq!(place.run("keys list --json").stdout.lines().count(), 2);
+}
+
+#[test]
+fn a_key_that_somebody_has_broken_is_named() {
+    let place = Place::empty();
+    place.write("gate.toml", "[keys]\npath = \"keys\"");
+    fs::create_dir(place.path().join("keys")).unwrap();
+    place.write("keys/mine.jwk", "{}");
+    insta::assert_snapshot!(place.fails("keys list"), @"1 quell: cannot read the keys: keys/mine.jwk: it is not a key as `quell keys generate` makes them: a member is missing or wrong, near line 1; take it away, or put back what it was");
+}
+
+#[test]
+fn what_is_no_certificate_or_no_key_set_is_said() {
+    let place = Place::empty();
+    place.write("decision.jwt", "a.b");
+    insta::assert_snapshot!(place.fails("certificate verify decision.jwt --jwks jwks.json"), @"2 quell: cannot read jwks.json: No such file or directory");
+    place.write("jwks.json", r#"{"keys":[]}"#);
+    insta::assert_snapshot!(place.fails("certificate verify decision.jwt --jwks jwks.json"), @"2 quell: cannot verify by jwks.json: it has no Ed25519 key");
+    place.write(
+        "jwks.json",
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
+    );
+    insta::assert_snapshot!(place.fails("certificate verify decision.jwt --jwks jwks.json"), @"1 quell: decision.jwt proves nothing: it is not a JWS in compact form: it has not three parts with two dots between them");
+    insta::assert_snapshot!(place.fails("certificate verify decision.jwt --jwks jwks.json --subject a=b --subject-key 00"), @"2 quell: invalid value '00' for '--subject-key <KEY>': it is not a subject key: write its 64 hexadecimal digits; see `quell certificate verify --help`");
+    // RFC 8037, appendix A.4: a signature that holds, of something else.
+    place.write("decision.jwt", "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+    insta::assert_snapshot!(place.fails("certificate verify decision.jwt --jwks jwks.json"), @"1 quell: decision.jwt proves nothing: it is not a JWS in compact form: its header has not alg, kid and typ, or has more than these");
+}
+
+const REVIEW: &str = r#"{"review_id":"01a0c450-6c00-7000-8000-000000000001","state":"pending","created_at":1795456800000,"subject":{"type":"account_id","value":"42"},"action":"infer","system":"hiring","reason":"suppressed","policy_version":"p-1","policy_sha256":"f00d"}"#;
+
+fn place_of_a_gate() -> Place {
+    let place = Place::empty();
+    place.write("gate.toml", "[http]\nlisten = \"127.0.0.1:1\"\ntoken = \"asks\"\n[reviews]\ntoken = \"reviews\"\n");
+    place
+}
+
+#[test]
+fn reviews_are_listed_and_shown_with_the_token_for_them() {
+    let place = place_of_a_gate();
+    let (address, asked) = answer_once("200 OK", &format!(r#"{{"reviews":[{REVIEW}],"more":true}}"#));
+    let ended = place.run(&format!("reviews list --system hiring --limit 1 --url http://{address}"));
+    assert_eq!(ended.code, Some(0));
+    insta::assert_snapshot!(ended.stdout, @"01a0c450-6c00-7000-8000-000000000001  2026-11-23T18:00:00.000Z  hiring  suppressed");
+    insta::assert_snapshot!(ended.stderr, @"1 pending review; there are more, --after 01a0c450-6c00-7000-8000-000000000001");
+    let asked = asked.join().unwrap().to_lowercase();
+    assert!(asked.starts_with("get /v1/reviews?state=pending&limit=1&system=hiring http/1.1\r\n"), "{asked}");
+    assert!(asked.contains("authorization: bearer reviews\r\n"), "{asked}");
+
+    let (address, asked) = answer_once("200 OK", REVIEW);
+    let ended = place.run(&format!("reviews show 01a0c450-6c00-7000-8000-000000000001 --url http://{address}"));
+    insta::assert_snapshot!(ended.stdout, @"
+    review 01a0c450-6c00-7000-8000-000000000001, pending
+
+      opened    2026-11-23T18:00:00.000Z
+      about     account_id=42
+      system    hiring, to infer
+      because   suppressed
+      policy    p-1
+    ");
+    assert!(asked.join().unwrap().starts_with("GET /v1/reviews/01a0c450-6c00-7000-8000-000000000001 HTTP/1.1\r\n"));
+    let (address, _) = answer_once("200 OK", REVIEW);
+    assert_eq!(place.run(&format!("reviews show 01 --json --url http://{address}")).stdout.trim_end(), REVIEW);
+}
+
+#[test]
+fn a_resolution_is_sent_as_it_was_said() {
+    let place = place_of_a_gate();
+    let (address, asked) = answer_once("200 OK", REVIEW);
+    let said = "--outcome granted --by j.doe --proposal changed --note why";
+    let ended = place.run(&format!("reviews resolve 01a0 {said} --url http://{address}"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let asked = asked.join().unwrap();
+    assert!(asked.starts_with("POST /v1/reviews/01a0/resolution HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.ends_with(r#"{"by":"j.doe","outcome":"granted","changed_proposal":true,"note":"why"}"#), "{asked}");
+}
+
+#[test]
+fn reviews_say_in_one_line_why_they_cannot() {
+    let place = place_of_a_gate();
+    insta::assert_snapshot!(place.fails("reviews list"), @"1 quell: no gate answers at http://127.0.0.1:1 (io: Connection refused); start one by `quell gate`, or say where it is by --url");
+    insta::assert_snapshot!(place.fails("reviews resolve 01a0 --outcome maybe --by j"), @"2 quell: invalid value 'maybe' for '--outcome <OUTCOME>'; [possible values: granted, refused, dismissed]; see `quell reviews resolve --help`");
+    let (address, _) = answer_once("409 Conflict", "{\"error\":\"the review was resolved already, by j.doe\"}");
+    let resolve = format!("reviews resolve 01a0 --outcome granted --by ben --url http://{address}");
+    insta::assert_snapshot!(place.fails(&resolve), @"1 quell: the review was resolved already, by j.doe");
+    place.write("gate.toml", "[http]\ntoken = \"one\"\n[reviews]\ntoken = \"one\"\n");
+    insta::assert_snapshot!(place.fails("reviews list"), @"2 quell: gate.toml: reviews.token: is that of http as well: what asks for decisions could make those that were left to a human; make another with `openssl rand -hex 32`");
+    place.write("gate.toml", "[reviews]\ntoken = \"one\"\ntoken_file = \"other\"\n");
+    insta::assert_snapshot!(place.fails("reviews list"), @"2 quell: gate.toml: reviews.token: reviews.token_file is set as well; keep one of them");
+}
+
+#[test]
+fn help_of_reviews() {
+    insta::assert_snapshot!(help("reviews --help"), @"
+    Look at what the gate has left to humans, and record how they decide
+
+    Usage: quell reviews [OPTIONS] <COMMAND>
+
+    Commands:
+      list     List what waits for a human, the oldest first
+      show     Show all of one review
+      resolve  Record how a human has decided; once
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  The gate's configuration [default: gate.toml]
+      -h, --help           Print help
+    ");
+    insta::assert_snapshot!(help("reviews list --help"), @"
+    List what waits for a human, the oldest first
+
+    Usage: quell reviews list [OPTIONS]
+
+    Options:
+          --state <STATE>   Those that wait, or those that were resolved lately [default: pending]
+                            [possible values: pending, resolved]
+          --system <NAME>   Those of one system
+          --limit <NUMBER>  At most so many [default: 100]
+          --after <ID>      Those behind this one
+          --url <URL>       Where the gate's HTTP address is [default: http.listen of the configuration]
+          --json            Print what the gate answers, for a machine
+          --config <FILE>   The gate's configuration [default: gate.toml]
+      -h, --help            Print help
+    ");
+    insta::assert_snapshot!(help("reviews show --help"), @"
+    Show all of one review
+
+    Usage: quell reviews show [OPTIONS] <ID>
+
+    Arguments:
+      <ID>  The review's id, which is its decision's
+
+    Options:
+          --url <URL>      Where the gate's HTTP address is [default: http.listen of the configuration]
+          --json           Print what the gate answers, for a machine
+          --config <FILE>  The gate's configuration [default: gate.toml]
+      -h, --help           Print help
+    ");
+    insta::assert_snapshot!(help("reviews resolve --help"), @"
+    Record how a human has decided; once
+
+    Usage: quell reviews resolve [OPTIONS] --outcome <OUTCOME> --by <NAME> <ID>
+
+    Arguments:
+      <ID>  The review's id, which is its decision's
+
+    Options:
+          --outcome <OUTCOME>    Whether the consumer gets what they are after; dismissed if there was
+                                 nothing to decide [possible values: granted, refused, dismissed]
+          --by <NAME>            Who decides
+          --proposal <PROPOSAL>  Whether that is what the machine had proposed; to be said where it had
+                                 [possible values: kept, changed]
+          --note <TEXT>          Why
+          --url <URL>            Where the gate's HTTP address is [default: http.listen of the
+                                 configuration]
+          --json                 Print what the gate answers, for a machine
+          --config <FILE>        The gate's configuration [default: gate.toml]
+      -h, --help                 Print help
+    ");
 }

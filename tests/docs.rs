@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use quell_domain::RefusalCode;
+use quell_decision::{Obligation, Reason};
+use quell_domain::{Policy, RefusalCode};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -34,9 +35,38 @@ fn every_alert_is_explained_to_the_operator() {
 }
 
 #[test]
+fn all_that_the_gate_answers_and_counts_is_explained() {
+    let gate = read("docs/gate.md");
+    let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+    let obligations = [Obligation::HumanReview, Obligation::RulesOnly, Obligation::HumanAppeal];
+    for name in reasons.chain(obligations.iter().map(|obligation| obligation.as_str())) {
+        assert!(gate.contains(&format!("\n| `{name}` |")), "docs/gate.md has no row for {name}");
+    }
+    let definitions = read("crates/telemetry/src/definitions.rs");
+    let metrics: Vec<&str> = definitions.split('"').filter(|text| text.starts_with("quell_gate_")).collect();
+    assert!(metrics.len() > 5, "found {metrics:?} alone");
+    for metric in metrics {
+        assert!(gate.contains(metric), "docs/gate.md does not explain {metric}");
+    }
+}
+
+#[test]
+fn every_key_of_a_system_is_explained() {
+    let example = read("policies/example.toml");
+    let refused = Policy::parse(&format!("{example}\n[admt_systems.credit]\nnot_a_key = 1")).unwrap_err().to_string();
+    let (_, keys) = refused.split_once("expected one of ").unwrap();
+    let keys: Vec<&str> = keys.split('`').skip(1).step_by(2).collect();
+    assert!(keys.len() > 5, "found {keys:?} alone");
+    let gate = read("docs/gate.md");
+    for key in keys {
+        assert!(gate.contains(&format!("\n| `{key}` |")), "docs/gate.md does not explain {key}");
+    }
+}
+
+#[test]
 fn the_example_policy_is_valid() {
     for path in ["policies/example.toml", "deploy/policy.toml"] {
-        quell_domain::Policy::parse(&read(path)).unwrap();
+        Policy::parse(&read(path)).unwrap();
     }
 }
 

@@ -1,11 +1,16 @@
 //! What each command does. One file per command; what it prints goes to `out`, and nothing else does.
 
+mod asking;
+
+pub mod certificate;
 pub mod config;
 pub mod deadletters;
 pub mod emit;
 pub mod explain;
 pub mod gate;
+pub mod keys;
 pub mod policy;
+pub mod reviews;
 pub mod run;
 pub mod topics;
 
@@ -27,7 +32,10 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Emit(event) => emit::emit(path, &event, out),
         Command::Policy(PolicyCommand::Check(asked)) => policy::check(path, &asked, out),
         Command::Explain(asked) => explain::explain(path, &asked, out),
+        Command::Reviews(asked) => reviews::run(&asked, out),
         Command::Deadletters(asked) => deadletters::run(path, &asked, out),
+        Command::Keys(asked) => keys::run(&asked, out),
+        Command::Certificate(asked) => certificate::run(&asked, out),
         Command::Config(ConfigCommand::Show(asked)) => config::show(path, &asked, out),
     }
 }

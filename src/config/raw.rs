@@ -201,7 +201,7 @@ impl ConfigFile for RawConfig {
 
     fn secrets(&mut self) -> Secrets<'_> {
         Secrets {
-            token: &mut self.http.token,
+            tokens: vec![&mut self.http.token],
             schema_registry_url: &mut self.encoding.schema_registry_url,
             client: &mut self.kafka.client,
         }

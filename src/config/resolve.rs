@@ -163,7 +163,7 @@ pub(super) fn encoding(raw: &RawEncoding, sources: &Sources) -> Result<Encoding,
 
 fn http(raw: &RawHttp, sources: &Sources) -> Result<Http, ConfigError> {
     let listen = listen(&raw.listen, &RawHttp::default().listen, sources)?;
-    Ok(Http { listen, token: token(&raw.token, &raw.token_file, sources)? })
+    Ok(Http { listen, token: token("http", &raw.token, &raw.token_file, sources)? })
 }
 
 pub(super) fn listen(text: &str, as_in: &str, sources: &Sources) -> Result<SocketAddr, ConfigError> {
@@ -174,20 +174,27 @@ pub(super) fn listen(text: &str, as_in: &str, sources: &Sources) -> Result<Socke
 }
 
 /// `http.token`, or what stands in `http.token_file`.
-pub(super) fn token(token: &str, token_file: &str, sources: &Sources) -> Result<Option<Token>, ConfigError> {
+/// The token of a section, which may stand in a file.
+pub(super) fn token(
+    section: &str,
+    token: &str,
+    token_file: &str,
+    sources: &Sources,
+) -> Result<Option<Token>, ConfigError> {
+    let (key, file_key) = (format!("{section}.token"), format!("{section}.token_file"));
     let token = match (set(token), set(token_file)) {
         (Some(_), Some(_)) => {
-            return Err(sources.error("http.token", "http.token_file is set as well; keep one of them"));
+            return Err(sources.error(&key, format!("{file_key} is set as well; keep one of them")));
         }
-        (Some(token), None) => Some(("http.token", token.to_owned())),
+        (Some(token), None) => Some((key, token.to_owned())),
         (None, Some(path)) => {
             let path = sources.beside_the_file(path);
             let text = fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path, source })?;
-            Some(("http.token_file", text))
+            Some((file_key, text))
         }
         (None, None) => None,
     };
-    token.map(|(key, text)| Token::new(&text).map_err(|error| sources.error(key, error.to_string()))).transpose()
+    token.map(|(key, text)| Token::new(&text).map_err(|error| sources.error(&key, error.to_string()))).transpose()
 }
 
 pub(super) fn log(raw: &RawLog, sources: &Sources) -> Result<Log, ConfigError> {

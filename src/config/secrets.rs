@@ -12,8 +12,8 @@ const SECRET_PARTS: [&str; 6] = ["password", "secret", "token", "key.pem", "oaut
 
 /// What must not be shown of a file, or not all of it.
 pub struct Secrets<'a> {
-    /// `http.token`
-    pub token: &'a mut String,
+    /// `http.token`, and any other that a request shows.
+    pub tokens: Vec<&'a mut String>,
     /// `encoding.schema_registry_url`, which may have a password in it.
     pub schema_registry_url: &'a mut String,
     /// `[kafka.client]`
@@ -23,8 +23,8 @@ pub struct Secrets<'a> {
 /// The configuration without its secrets.
 #[must_use]
 pub fn masked<F: ConfigFile>(mut raw: F) -> F {
-    let Secrets { token, schema_registry_url, client } = raw.secrets();
-    mask(token);
+    let Secrets { tokens, schema_registry_url, client } = raw.secrets();
+    tokens.into_iter().for_each(mask);
     *schema_registry_url = without_user_info(schema_registry_url);
     mask_properties("", client);
     raw

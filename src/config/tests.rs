@@ -124,6 +124,7 @@ fn the_gate_that_is_deployed_is_valid_and_differs_from_the_defaults_where_it_mus
     expected.kafka.bootstrap_servers = "kafka:19092".to_owned();
     expected.copy.path = "/var/lib/quell/copy".to_owned();
     expected.spool.path = "/var/lib/quell/spool".to_owned();
+    expected.keys.path = "/var/lib/quell/keys".to_owned();
     expected.policy.path = "/etc/quell/policy.toml".to_owned();
     assert_eq!(deployed, expected);
 }

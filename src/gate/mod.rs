@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use quell_decision::{Reason, Suppressions};
 use quell_directory::OwnDirectory;
+use quell_gate::certificates::{Archive, Certificates, KeyDirectory, KeyWatch};
 use quell_gate::http::GateServer;
 use quell_gate::local_copy::{CopyFiles, LocalCopy};
 use quell_gate::reader::{Reader, ReaderParts};
-use quell_gate::spool::{Backlog, Delivery, Spool};
+use quell_gate::reviews::{Outcome, ReviewReader, ReviewReaderParts};
+use quell_gate::spool::{Backlog, Delivery, DeliveryTopics, Spool};
 use quell_gate::{Gate, Parts};
 use quell_telemetry::events::HttpListening;
 use quell_telemetry::gate::{
@@ -30,7 +32,7 @@ use quell_wire::Decoder;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::GateConfig;
+use crate::config::{GateConfig, GateTopics};
 use crate::failure::Failure;
 use crate::parts;
 pub use policy::rules;
@@ -59,6 +61,7 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
         &GateValues {
             systems: rules.systems().iter().map(|system| system.name.clone()).collect(),
             reasons: Reason::ALL.iter().map(|reason| (reason.as_str(), reason.permits())).collect(),
+            outcomes: Outcome::ALL.map(Outcome::as_str).to_vec(),
         },
     );
     GateStarted {
@@ -70,6 +73,13 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
     .emit(&metrics);
     let (spool, writer, backlog) = Spool::open(config.spool.clone(), metrics.clone()).context("see spool.path")?;
     let files = Arc::<CopyFiles>::default();
+    let directory = KeyDirectory::new(config.keys_path.clone());
+    let archive = Archive::new(
+        config.kafka.clone(),
+        config.topics.decisions.clone(),
+        Decoder::new(parts::registry(&config.encoding).context("cannot use encoding.schema_registry_url")?),
+    );
+    let keys = directory.read_if_there().context("cannot read the keys; see keys.path")?;
     let gate = Arc::new(
         Gate::new(Parts {
             rules,
@@ -78,7 +88,9 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
             spool,
             encoder: parts::encoder(&config.encoding).context("cannot use encoding.schema_registry_url")?,
             decisions: config.topics.decisions.clone(),
+            reviews: config.topics.reviews.clone(),
             metrics: metrics.clone(),
+            certificates: Certificates::new(keys, config.http.url.clone(), archive),
         })
         .context("the system gives no random numbers")?,
     );
@@ -88,6 +100,7 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
         .context("cannot answer over http")?;
     HttpListening { address: server.address(), token_needed: config.http.token.is_some() }.emit(&metrics);
 
+    let watch = KeyWatch::start(directory, Arc::clone(&gate)).context("cannot start threads")?;
     let signals = Signals::new(&runtime, metrics.clone()).context("cannot listen to signals")?;
     let working = Working { config, index, files, topic, gate: Arc::clone(&gate), metrics: metrics.clone() };
     let result = working.until_stopped(backlog, &mut policy, &signals);
@@ -98,9 +111,11 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
     runtime.block_on(server.stop());
     // Whoever still holds a connection holds the gate, and the gate the spool.
     runtime.shutdown_timeout(CONNECTIONS_DEADLINE);
+    watch.stop();
     let threads = result?;
-    if let Some(Threads { reader, delivery }) = threads {
+    if let Some(Threads { reader, reviews, delivery }) = threads {
         reader.stop();
+        reviews.stop();
         drop(gate);
         writer.join();
         delivery.stop();
@@ -161,7 +176,14 @@ impl Heard {
 /// The threads that speak with Kafka.
 struct Threads {
     reader: Reader,
+    reviews: ReviewReader,
     delivery: Delivery,
+}
+
+impl Threads {
+    fn has_one_ended(&self) -> bool {
+        self.reader.has_ended() || self.reviews.has_ended() || self.delivery.has_ended()
+    }
 }
 
 struct Working<'a> {
@@ -188,7 +210,8 @@ impl Working<'_> {
         if !is_there {
             return Ok(None);
         }
-        let delivery = backlog.deliver(config.kafka.producer(), config.topics.decisions.clone())?;
+        let GateTopics { decisions, reviews, .. } = config.topics.clone();
+        let delivery = backlog.deliver(config.kafka.producer(), DeliveryTopics { decisions, reviews })?;
         let reader = Reader::start(ReaderParts {
             kafka: config.kafka.clone(),
             suppressions: self.topic,
@@ -196,16 +219,22 @@ impl Working<'_> {
             decoder: Decoder::new(parts::registry(&config.encoding)?),
             copy,
             index: self.index,
+            gate: Arc::clone(&self.gate),
+        })?;
+        let reviews = ReviewReader::start(ReviewReaderParts {
+            kafka: config.kafka.clone(),
+            topic: config.topics.reviews.clone(),
+            decoder: Decoder::new(parts::registry(&config.encoding)?),
             gate: self.gate,
         })?;
-        let threads = Threads { reader, delivery };
+        let threads = Threads { reader, reviews, delivery };
         loop {
             match signals.asked.recv_timeout(LOOK_EVERY) {
                 Ok(Asked::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Some(threads)),
                 Ok(Asked::TakeUpPolicy) => policy.take_up(&gate, &self.metrics),
                 Err(RecvTimeoutError::Timeout) => policy.look(&gate, &self.metrics),
             }
-            if threads.reader.has_ended() || threads.delivery.has_ended() {
+            if threads.has_one_ended() {
                 bail!("a thread of the gate has ended by itself, which is a bug; the log says more");
             }
         }

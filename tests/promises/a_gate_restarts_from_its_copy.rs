@@ -49,6 +49,12 @@ fn a_gate_restarts_from_its_copy() {
     knows_all(&deployment, &gate);
     assert_eq!(gate.ask(("account_id", "late"), "hiring").unwrap().reason(), "suppressed");
     assert_eq!(gate.count("quell_gate_copies_discarded_total", &[]), 0.0);
+
+    // Another one must not write to the same files.
+    let (status, log) = deployment.start_gate("gate").ended();
+    assert_eq!(status.code(), Some(1));
+    assert!(log.lines().last().unwrap().contains("is in use by another process; give each its own"), "{log}");
+    assert_eq!(gate.ask(("account_id", "late"), "hiring").unwrap().reason(), "suppressed");
     assert!(gate.stop().success());
 
     let whole = fs::metadata(copy_file(&deployment)).unwrap().len();

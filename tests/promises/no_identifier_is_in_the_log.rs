@@ -1,9 +1,10 @@
 //! No line of the log tells who somebody is: not at the most talkative level, not of what is refused, not when the engine
-//! panics, and not when somebody asks for an identifier.
+//! panics, and not when somebody asks for an identifier. Nor does the gate's.
 
 use quell_domain::Action;
 use quell_testbed::deployment::{Deployment, Produced};
 use quell_testbed::events::{choice, link};
+use quell_testbed::instance::Instance;
 use quell_testbed::{now_millis, wait_for};
 use quell_wire::{Encoder, Format};
 
@@ -56,13 +57,49 @@ fn no_identifier_is_in_the_log() {
     {
         assert!(engine.get(&format!("/v1/identifiers/{path}")).is_some());
     }
-    let log = engine.log();
-    assert!(log.contains("TRACE") && log.contains("panicked"), "it was talkative: {log}");
+    assert!(engine.log().contains("panicked"), "it was talkative: {}", engine.log());
+    names_nobody(&engine);
+    assert!(engine.stop().success());
+}
+
+fn names_nobody(process: &Instance) {
+    let (log, metrics) = (process.log(), process.get("/metrics").unwrap().1);
+    assert!(log.contains("TRACE"), "it was talkative: {log}");
     for secret in [CANARY, CANARY_SHA256] {
         let line = log.lines().find(|line| line.to_lowercase().contains(secret));
         assert_eq!(line, None, "the log names an identifier");
+        assert!(!metrics.contains(secret), "a metric names an identifier");
     }
-    let metrics = engine.get("/metrics").unwrap().1;
-    assert!(!metrics.contains(CANARY) && !metrics.contains(CANARY_SHA256), "a metric names an identifier");
-    assert!(engine.stop().success());
+}
+
+#[test]
+fn no_identifier_is_in_the_gates_log() {
+    let deployment = Deployment::new();
+    deployment.make_gate_topics();
+    let malformed = Produced {
+        topic: deployment.gates_topic(),
+        key: Some(format!("account_id:{CANARY}-malformed").into_bytes()),
+        value: Some(format!(r#"{{"identifier":"{CANARY}","#).into_bytes()),
+        ..Produced::default()
+    };
+    let nobodys = Produced { key: Some(CANARY.as_bytes().to_vec()), ..malformed.clone() };
+    deployment.produce([deployment.suppression(CANARY, 1, true), malformed, nobodys]);
+    deployment.say_all_is_known();
+    let gate = deployment.start_gate_with("gate", &[("QUELL_GATE_LOG__LEVEL", "trace")]).wait_until_ready();
+    gate.wait_until(("account_id", CANARY), "hiring", false, "suppressed");
+    gate.wait_until(("account_id", &format!("{CANARY}-malformed")), "credit", false, "suppressed");
+    gate.wait_until(("email", "canary-4711@example.com"), "hiring", true, "clear");
+    assert_eq!(gate.count("quell_gate_records_not_understood_total", &[]), 2.0);
+    for (subject, system) in
+        [((CANARY, CANARY), "hiring"), (("account_id", ""), "hiring"), (("cookie_id", "c"), CANARY)]
+    {
+        assert_eq!(gate.ask(subject, system).unwrap().decision(), Some(false));
+    }
+    let json = [("content-type", "application/json")];
+    let broken = format!(r#"{{"subject":{{"type":"{CANARY}","id":["{CANARY}"]}},"{CANARY}":1}}"#);
+    assert_eq!(gate.request("POST", "/access/v1/evaluation", &json, &broken).unwrap().0, 400);
+    let envoy = [("x-quell-subject", "account_id:canary-4711"), ("x-request-id", CANARY)];
+    assert_eq!(gate.request("GET", "/ext_authz/hiring/canary-4711", &envoy, "").unwrap().0, 403);
+    names_nobody(&gate);
+    assert!(gate.stop().success());
 }

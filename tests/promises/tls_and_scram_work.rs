@@ -6,8 +6,10 @@ use quell_testbed::deployment::{Deployment, POLICY};
 use quell_testbed::events::{hurting, records, world};
 use quell_testbed::outcome::comes_to_the_models_state;
 use quell_testbed::secured::secured;
+use quell_testbed::wait_for;
 
 const PASSWORD: &str = "QUELL_KAFKA__CLIENT__SASL_PASSWORD";
+const GATE_PASSWORD: &str = "QUELL_GATE_KAFKA__CLIENT__SASL_PASSWORD";
 const AUTHORITY: &str = "QUELL_KAFKA__CLIENT__SSL_CA_LOCATION";
 
 #[test]
@@ -38,6 +40,28 @@ fn tls_and_scram_work() {
     assert!(log.contains("sasl.username"), "librdkafka was asked to say its configuration: {log}");
     assert!(!log.contains(password), "the log shows the password");
     assert!(engine.stop().success());
+}
+
+#[test]
+fn the_gate_speaks_tls_and_scram_as_well() {
+    let password = &secured().password;
+    let deployment = Deployment::on(secured().kafka(), POLICY, &[]);
+    deployment.make_gate_topics();
+    deployment.produce([deployment.suppression("out", 1, true)]);
+    deployment.say_all_is_known();
+    let gate = deployment.start_gate_with("gate", &[("QUELL_GATE_LOG__LEVEL", "trace")]).wait_until_ready();
+    let id = gate.wait_until(("account_id", "out"), "hiring", false, "suppressed").decision_id().to_owned();
+    wait_for("the decision to be in kafka", || deployment.recorded_decisions().contains(&id).then_some(()));
+    assert!(!gate.arguments().unwrap_or_default().contains(password));
+    assert!(!gate.log().contains(password), "the log shows the password");
+    assert!(gate.stop().success());
+    let shown = text(&deployment.quell_gate(&["config", "show", "--gate"]));
+    assert!(shown.contains("********") && !shown.contains(password), "{shown}");
+
+    let (status, log) = deployment.start_gate_with("wrong", &[(GATE_PASSWORD, "sesame-wrong")]).ended();
+    assert_eq!(status.code(), Some(1), "{log}");
+    let last = log.lines().last().unwrap();
+    assert!(last.starts_with("quell: kafka refuses the credentials; look at sasl.* in [kafka.client]"), "{log}");
 }
 
 #[test]

@@ -177,7 +177,11 @@ pub fn decide<'a, S: BuildHasher>(
     let alternative = alternative(system);
     match opted_out {
         Some(found) if !found.may_appeal => verdict(Reason::Suppressed, Some(system), Some(found), alternative),
-        _ if freshness.is_stale_for(system) => verdict(Reason::Stale, Some(system), None, alternative),
+        // An error is to be asked again: nothing is to be done instead yet.
+        _ if freshness.is_stale_for(system) => {
+            let alternative = alternative.filter(|_| system.on_stale == OnStale::Deny);
+            verdict(Reason::Stale, Some(system), None, alternative)
+        }
         _ if must_be_known && !is_known => verdict(Reason::UnknownSubject, Some(system), None, alternative),
         found if escalates(system, question) => {
             verdict(Reason::NeedsReview, Some(system), found, Some(Obligation::HumanReview))

@@ -1,7 +1,8 @@
 //! The policy, as the gate holds to it: whole, or not at all.
 
 use quell_domain::{
-    ADMT, AdmtSystem, Downstream, GateAction, Policy, PolicyError, Refusal, RefusalCode, RightSet, nearest,
+    ADMT, AdmtSystem, CertificateSubject, Downstream, GateAction, Policy, PolicyError, Refusal, RefusalCode, RightSet,
+    nearest,
 };
 
 use crate::decide::Subject;
@@ -124,6 +125,12 @@ impl Rules {
     #[must_use]
     pub fn systems(&self) -> &[AdmtSystem] {
         self.policy.systems()
+    }
+
+    /// How a decision's certificate names whom it is about.
+    #[must_use]
+    pub fn certificate_subject(&self) -> CertificateSubject {
+        self.policy.certificate_subject()
     }
 
     /// Whom an identifier means: normalised and hashed, as at the engine's door.

@@ -30,9 +30,9 @@ pub use link::LinkEvent;
 pub use nearest::{nearest, toml_error};
 pub use normal::{NormalFormError, hash, hashed_email};
 pub use policy::{
-    ADMT, ADMT_SYSTEM, AdmtSystem, Alternative, Deed, Downstream, DownstreamNumber, Escalate, GateAction,
-    IdentifierType, Join, NAME_BYTES_MAX, OnStale, OptOut, Policy, PolicyError, RightPolicy, SignificantDecision,
-    TypeNumber, UnknownSubject, is_name,
+    ADMT, ADMT_SYSTEM, AdmtSystem, Alternative, CertificateSubject, Deed, Downstream, DownstreamNumber, Escalate,
+    GateAction, IdentifierType, Join, NAME_BYTES_MAX, OnStale, OptOut, Policy, PolicyError, RightPolicy,
+    SignificantDecision, TypeNumber, UnknownSubject, is_name,
 };
 pub use refusal::{Refusal, RefusalCode};
 pub use right::{Right, RightSet};

@@ -4,33 +4,59 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use quell_certificate::Certificate;
 use quell_decision::{Freshness, Question, Rules, Subject, Suppressions, Timeline, Verdict, decide};
-use quell_domain::{Identifier, Millis, NAME_BYTES_MAX, is_name, uuid_text};
+use quell_domain::{CertificateSubject, Identifier, Millis, NAME_BYTES_MAX, is_name, uuid_bytes, uuid_text};
 use quell_telemetry::gate::{GateMetrics, Refused};
-use quell_wire::{DecisionMessage, EncodeError, Encoder};
+use quell_wire::{DecisionMessage, EncodeError, Encoder, ReviewMessage};
+use serde_json::{Map, Value};
 
+use crate::certificates::{Certificates, Uncertified};
+use crate::decision_ids::DecisionIds;
 use crate::local_copy::CopyFiles;
-use crate::spool::{DecisionId, NotRecorded, Spool};
+use crate::reviews::{Reviews, opened};
+use crate::spool::{DecisionId, NotRecorded, Record, Spool, Topic};
 
 /// In place of a time while nobody has said one.
 const UNKNOWN: i64 = i64::MIN;
 
-/// What callers say of their request beside the question. Nothing of it decides anything; all of it is recorded.
+/// What callers say of their request beside the question. Nothing of it decides anything; all of it is recorded, what is
+/// for a human only if one has to look.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Particulars<'a> {
     pub model_name: Option<&'a str>,
     pub model_version: Option<&'a str>,
     pub input_sha256: Option<&'a str>,
     pub request_id: Option<&'a str>,
+    /// What they marked for a human to see, if one has to look. JSON.
+    pub material: Option<&'a str>,
     pub asked_by: &'static str,
+    /// Whether a certificate of the decision is asked for, which is made once it is recorded.
+    pub certificate: bool,
 }
 
 /// A decision that is ready to be recorded.
 pub(crate) struct Decided<'a> {
-    pub id: DecisionId,
     pub id_text: String,
     pub verdict: Verdict<'a>,
-    record: Vec<u8>,
+    has_review: bool,
+    records: Vec<Record>,
+    /// What the record says, and how the policy has its subject named, if a certificate is asked for.
+    to_certify: Option<(Map<String, Value>, CertificateSubject)>,
+    /// What came of it.
+    pub certificate: Option<Result<Certificate, Uncertified>>,
+}
+
+impl Decided<'_> {
+    /// The id of the review that it ends in.
+    pub fn review_id(&self) -> Option<&str> {
+        self.has_review.then_some(self.id_text.as_str())
+    }
+
+    /// How much is to be recorded.
+    pub fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.value.len()).sum()
+    }
 }
 
 /// Why there is no decision.
@@ -58,8 +84,12 @@ pub struct Parts {
     pub encoder: Encoder,
     /// The topic that they go to, by which a registry knows their schema.
     pub decisions: String,
+    /// The topic that reviews go to, likewise.
+    pub reviews: String,
     /// What is counted.
     pub metrics: GateMetrics,
+    /// How decisions are certified.
+    pub certificates: Certificates,
 }
 
 /// A gate. What reads from Kafka moves it; what answers over HTTP asks it.
@@ -67,9 +97,11 @@ pub struct Gate {
     rules: RwLock<Arc<Rules>>,
     suppressions: Arc<Suppressions>,
     copy: Arc<CopyFiles>,
-    spool: Spool,
+    pub(crate) spool: Spool,
+    pub(crate) certificates: Certificates,
     encoder: Encoder,
     decisions: String,
+    pub(crate) reviews: Reviews,
     pub(crate) metrics: GateMetrics,
     ids: DecisionIds,
     /// Odd while questions are answered. It only grows: whoever sees the same number before and after a look has seen an
@@ -91,8 +123,10 @@ impl Gate {
             suppressions: parts.suppressions,
             copy: parts.copy,
             spool: parts.spool,
+            certificates: parts.certificates,
             encoder: parts.encoder,
             decisions: parts.decisions,
+            reviews: Reviews::new(parts.reviews),
             metrics: parts.metrics,
             ids: DecisionIds::new()?,
             readiness: AtomicU64::new(0),
@@ -107,7 +141,7 @@ impl Gate {
     /// # Errors
     /// When it does not answer, or refuses the schema.
     pub fn prepare(&self) -> Result<(), EncodeError> {
-        self.encoder.prepare_decisions(&self.decisions)
+        self.encoder.prepare_decisions(&self.decisions, &self.reviews.topic)
     }
 
     /// Whether all that stood in the topic at the start has been read.
@@ -179,29 +213,53 @@ impl Gate {
         let id = self.ids.next(freshness.now);
         let id_text = uuid_text(&id);
         let message = message(&id_text, freshness.now, rules, question, particulars, &verdict);
-        match self.encoder.decision(&self.decisions, &message) {
-            Ok(record) => Ok(Decided { id, id_text, verdict, record }),
-            Err(EncodeError::NoRegistry | EncodeError::Registry(_)) => Err(Unanswered::NotRecorded),
+        let value = self.encoder.decision(&self.decisions, &message).map_err(not_recorded)?;
+        let mut records = vec![Record { topic: Topic::Decisions, key: id, timestamp: freshness.now, value }];
+        let review = opened(&message, verdict.obligation, particulars.material);
+        if let Some(review) = &review {
+            records.push(self.review_record(review, id, freshness.now)?);
         }
+        let to_certify = particulars.certificate.then(|| (message.fields(), rules.certificate_subject()));
+        Ok(Decided { has_review: review.is_some(), id_text, verdict, records, to_certify, certificate: None })
     }
 
     /// Records decisions: from here on they count, all of them, or none is answered.
     pub(crate) async fn record(&self, decided: &mut [Decided<'_>]) -> Result<(), Unanswered> {
-        let records = decided.iter_mut().map(|one| (one.id, std::mem::take(&mut one.record))).collect();
-        match self.spool.record(records).await {
-            Ok(()) => {
-                for Decided { verdict, .. } in decided {
-                    let system = verdict.system.map(|system| system.name.as_str());
-                    self.metrics.decided(system, verdict.permits(), verdict.reason.as_str());
-                }
-                Ok(())
+        self.record_all(decided.iter_mut().flat_map(|one| std::mem::take(&mut one.records)).collect()).await?;
+        for Decided { verdict, to_certify, certificate, .. } in decided {
+            let system = verdict.system.map(|system| system.name.as_str());
+            self.metrics.decided(system, verdict.permits(), verdict.reason.as_str());
+            if let Some((record, subject)) = to_certify.take() {
+                *certificate = Some(self.certify(record, subject));
+                // Of a batch with a certificate each, others' questions come in between.
+                tokio::task::yield_now().await;
             }
-            Err(NotRecorded) => Err(Unanswered::NotRecorded),
         }
+        Ok(())
+    }
+
+    /// Records a state of a review.
+    pub(crate) async fn record_review(&self, review: &ReviewMessage, at: Millis) -> Result<(), Unanswered> {
+        let key = uuid_bytes(&review.review_id).ok_or(Unanswered::NotRecorded)?;
+        self.record_all(vec![self.review_record(review, key, at)?]).await
+    }
+
+    fn review_record(&self, review: &ReviewMessage, key: DecisionId, timestamp: Millis) -> Result<Record, Unanswered> {
+        let value = self.encoder.review(&self.reviews.topic, review).map_err(not_recorded)?;
+        Ok(Record { topic: Topic::Reviews, key, timestamp, value })
+    }
+
+    async fn record_all(&self, records: Vec<Record>) -> Result<(), Unanswered> {
+        self.spool.record(records).await.map_err(|NotRecorded| Unanswered::NotRecorded)
     }
 
     pub(crate) fn refused(&self, why: Refused) {
         self.metrics.refused(why);
+    }
+
+    /// The time, which never goes back.
+    pub(crate) fn now(&self) -> Millis {
+        self.freshness().now
     }
 
     fn freshness(&self) -> Freshness {
@@ -209,6 +267,10 @@ impl Gate {
         let monotonic = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
         Freshness { as_of, now: self.timeline.now(wall_clock(), monotonic) }
     }
+}
+
+fn not_recorded(_: EncodeError) -> Unanswered {
+    Unanswered::NotRecorded
 }
 
 fn is_odd(number: u64) -> bool {
@@ -261,47 +323,5 @@ fn message<'a>(
         request_id: particulars.request_id,
         asked_by: particulars.asked_by,
         software_version: env!("CARGO_PKG_VERSION"),
-    }
-}
-
-/// Ids in the form of UUID version 7: by time, and unique by the process' random part and a count.
-#[derive(Debug)]
-struct DecisionIds {
-    process: [u8; 4],
-    count: AtomicU64,
-}
-
-impl DecisionIds {
-    fn new() -> std::io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(std::io::Error::other)?;
-        let [process @ .., a, b, c, d] = random;
-        // The count begins anywhere: two processes with the same random part still differ.
-        Ok(Self { process, count: AtomicU64::new(u64::from(u32::from_le_bytes([a, b, c, d]))) })
-    }
-
-    fn next(&self, now: Millis) -> DecisionId {
-        let [_, _, a, b, c, d, e, f] = now.0.to_be_bytes();
-        let [.., h, i, j, k, l] = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let [m, n, o, p] = self.process;
-        [a, b, c, d, e, f, 0x70 | (h & 0x0f), m, 0x80 | (n & 0x3f), o, p, 0, i, j, k, l]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may panic")]
-
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn ids_are_of_version_7_and_each_is_its_own() {
-        let ids = DecisionIds::new().unwrap();
-        let made: BTreeSet<DecisionId> = (0..100_000).map(|_| ids.next(Millis(1_790_000_000_000))).collect();
-        assert_eq!(made.len(), 100_000);
-        let text = uuid_text(made.first().unwrap());
-        assert!(text.starts_with("01a0c450-6c00-7") && matches!(text.as_bytes()[19], b'8'..=b'b'), "{text}");
     }
 }

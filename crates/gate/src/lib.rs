@@ -5,16 +5,21 @@
 //! suppression topic, watermarks ──> reader ──> local_copy, index (quell-decision)
 //!                                                     │
 //! enforcement point ──> http ──> Gate ── decide ──────┘
-//!                        ▲         └──> spool ──> quell.decisions
-//!                        └── answered when the record is on disk
+//!                        ▲         └──> spool ──> quell.decisions, quell.reviews ──> reviews
+//!                        ├── answered when the record is on disk
+//!                        └── certificates, signed when asked for
 //! ```
 
 mod clients;
+mod consumer;
+mod decision_ids;
 mod gate;
 
+pub mod certificates;
 pub mod http;
 pub mod local_copy;
 pub mod reader;
+pub mod reviews;
 pub mod spool;
 
 pub use clients::KafkaSettings;

@@ -280,6 +280,13 @@ pub const GATE_SPOOL_BYTES: Definition =
 pub const GATE_SPOOL_STALLS: Definition =
     metric("quell_gate_spool_stalls_total", "Times that decisions could not be written to the spool.", &[]);
 
+/// Whether a new key would not be taken up.
+pub const GATE_KEYS_REFUSED: Definition = metric(
+    "quell_gate_keys_refused",
+    "1 while the keys of certificates cannot be read, and the gate holds to those that it read last, else 0.",
+    &[],
+);
+
 /// What is in Kafka.
 pub const GATE_DELIVERED: Definition =
     metric("quell_gate_decisions_delivered_total", "Records of decisions that have arrived in Kafka.", &[]);
@@ -295,5 +302,51 @@ pub const GATE_POLICIES: Definition = metric(
 pub const GATE_POLICY_REFUSED: Definition = metric(
     "quell_gate_policy_refused",
     "1 while the policy's file is one that the gate cannot hold to, so that it holds to an older one; else 0.",
+    &[],
+);
+
+/// What of the reviews is in Kafka.
+pub const GATE_REVIEWS_DELIVERED: Definition = metric(
+    "quell_gate_reviews_delivered_total",
+    "Records of reviews, opened or resolved, that have arrived in Kafka.",
+    &[],
+);
+
+/// What waits for humans.
+pub const GATE_REVIEWS_PENDING: Definition = metric(
+    "quell_gate_reviews_pending",
+    "Decisions that a human has to make and has not, by system; those of all gates.",
+    &["system"],
+);
+
+/// How long it has waited.
+pub const GATE_REVIEWS_OLDEST: Definition = metric(
+    "quell_gate_reviews_oldest_pending_seconds",
+    "How long the oldest pending review has waited; 0 when none does.",
+    &[],
+);
+
+/// Whether there are more.
+pub const GATE_REVIEWS_LEFT_OUT: Definition = metric(
+    "quell_gate_reviews_left_out",
+    "1 while there are more pending reviews in Kafka than this gate has room for, else 0.",
+    &[],
+);
+
+/// What humans have decided.
+pub const GATE_REVIEWS_RESOLVED: Definition =
+    metric("quell_gate_reviews_resolved_total", "Reviews that were resolved at this gate, by outcome.", &["outcome"]);
+
+/// Two humans at once.
+pub const GATE_REVIEWS_RESOLVED_TWICE: Definition = metric(
+    "quell_gate_reviews_resolved_twice_total",
+    "Resolutions read of a review that had another one: made at two gates at once; the earlier holds.",
+    &[],
+);
+
+/// Records of reviews that say nothing.
+pub const GATE_REVIEWS_NOT_UNDERSTOOD: Definition = metric(
+    "quell_gate_reviews_not_understood_total",
+    "Records of the reviews' topic that cannot be decoded, or are under no id.",
     &[],
 );

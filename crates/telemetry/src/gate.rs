@@ -7,7 +7,8 @@ mod events;
 mod metrics;
 
 pub use events::{
-    CopyDiscarded, CopyOpened, DecisionsDelivered, GateEvent, GateFailed, GateReady, GateStarted, GateStopped,
-    GateStopping, GateWaitsForRegistry, PolicyRefused, PolicyTaken, SpoolStalled,
+    CopyDiscarded, CopyOpened, GateEvent, GateFailed, GateReady, GateStarted, GateStopped, GateStopping,
+    GateWaitsForRegistry, KeysRead, KeysRefused, PolicyRefused, PolicyTaken, RecordsDelivered, ReviewNotUnderstood,
+    ReviewResolvedTwice, SpoolStalled,
 };
 pub use metrics::{GateMetrics, GateValues, Refused};

@@ -338,7 +338,7 @@ pub fn quell(config: &Path, arguments: &[&str]) -> Output {
     command(config, arguments).output().unwrap()
 }
 
-fn command(config: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command(config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(crate::binary());
     command.arg("--config").arg(config).args(arguments);
     command

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Output};
 use quell_wire::{Encoder, Format, WatermarkMessage};
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, Produced, quell};
+use crate::deployment::{Deployment, Produced, command};
 use crate::instance::Instance;
 use crate::{free_port, now_millis, wait_for};
 
@@ -57,6 +57,11 @@ impl GateInstance {
     /// Whether it answers questions. It must run.
     pub fn is_ready(&mut self) -> bool {
         self.0.is_ready()
+    }
+
+    /// How it ended, if it has.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.0.status()
     }
 
     /// Asks whether a system may infer something about somebody. None while nobody listens.
@@ -135,10 +140,14 @@ path = "{dir}/copy-{name}"
 [spool]
 path = "{dir}/spool-{name}"
 {}
+[keys]
+path = "keys"
 [encoding]
 {}
 [http]
 listen = "127.0.0.1:{port}"
+{}
+[reviews]
 {}
 [policy]
 path = "policy.toml"
@@ -154,6 +163,7 @@ path = "policy.toml"
             of("spool"),
             of("encoding"),
             of("http"),
+            of("reviews"),
         );
         let path = self.dir.path().join(format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();
@@ -170,9 +180,20 @@ path = "policy.toml"
         self.dir.path().join(format!("spool-{gate}"))
     }
 
+    /// Where the keys of all gates are.
+    pub fn keys(&self) -> PathBuf {
+        self.dir.path().join("keys")
+    }
+
     /// Runs a command with a gate's configuration to its end.
     pub fn quell_gate(&self, arguments: &[&str]) -> Output {
-        quell(&self.configure_gate("gate-command", 1), arguments)
+        let config = self.configure_gate("gate-command", 1);
+        command(&config, arguments).envs(self.gate_environment()).output().unwrap()
+    }
+
+    /// The variables that whoever speaks with Kafka needs, as a gate knows them.
+    fn gate_environment(&self) -> Vec<(String, &str)> {
+        self.environment().map(|(name, value)| (name.replacen("QUELL_", "QUELL_GATE_", 1), value)).collect()
     }
 
     /// The ids of all decisions that are in Kafka.
@@ -194,10 +215,17 @@ path = "policy.toml"
 
     /// Starts a gate. What it keeps on disk is its own, and kept.
     pub fn start_gate(&self, name: &str) -> GateInstance {
+        self.start_gate_with(name, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub fn start_gate_with(&self, name: &str, environment: &[(&str, &str)]) -> GateInstance {
         let port = free_port();
         let config = self.configure_gate(name, port);
         let log = self.dir.path().join(format!("{name}.log"));
-        GateInstance(Instance::run_as("gate", &config, port, log, self.environment()))
+        let ours = self.gate_environment();
+        let ours = ours.iter().map(|(name, value)| (name.as_str(), *value));
+        GateInstance(Instance::run_as("gate", &config, port, log, ours.chain(environment.iter().copied())))
     }
 
     /// The topic that a gate reads.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use apache_avro::Schema;
 use quell_domain::{RawAck, RawChoice, RawLink};
+use serde_json::{Map, Value};
 
-use crate::message::{SuppressionMessage, WatermarkMessage};
+use crate::message::{ReviewMessage, SuppressionMessage, WatermarkMessage};
 use crate::registry::{Registry, RegistryError, WriterSchema};
 use crate::resolution::{Record, resolve};
 use crate::schemas::{self, CONFLUENT, SINGLE_OBJECT, WireSchema};
@@ -112,6 +113,31 @@ impl Decoder {
     pub fn watermark(&self, value: Option<&[u8]>) -> Result<WatermarkMessage, DecodeError> {
         let theirs = |_: Record| Err("the record is of another version of the schema".to_owned());
         self.decode(value, &schemas::WATERMARK, avro::watermark, theirs, json::watermark)
+    }
+
+    /// A `Review` of our own schema, or in JSON.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub fn review(&self, value: Option<&[u8]>) -> Result<ReviewMessage, DecodeError> {
+        let theirs = |_: Record| Err("the record is of another version of the schema".to_owned());
+        self.decode(value, &schemas::REVIEW, avro::review, theirs, json::review)
+    }
+
+    /// A `Decision`, by the names of its fields, as its JSON form has them.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub fn decision(&self, value: Option<&[u8]>) -> Result<Map<String, Value>, DecodeError> {
+        let value = value.ok_or_else(|| malformed("the record has no value"))?;
+        let ours = &schemas::DECISION;
+        let reader = self.readers.get(ours.name).ok_or_else(|| malformed("no schema to read it by"))?;
+        let record = match self.recognise(value, ours)? {
+            Encoded::Ours(bytes) => resolve(reader, reader, bytes),
+            Encoded::Theirs(writer, bytes) => resolve(&writer.schema, reader, bytes),
+            Encoded::Json(bytes) => return json::decision(bytes).map_err(malformed),
+        };
+        record.and_then(Record::fields).map_err(malformed)
     }
 
     fn decode<'a, T>(

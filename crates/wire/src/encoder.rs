@@ -3,10 +3,11 @@
 use quell_domain::{Policy, Suppression};
 use serde_json::Value;
 
-use crate::message::{AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, WatermarkMessage};
+use crate::message::{AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, ReviewMessage, WatermarkMessage};
 use crate::registry::{Registry, RegistryError};
 use crate::schemas::{
-    CHOICE_EVENT, CONFLUENT, DECISION, LINK_EVENT, SINGLE_OBJECT, SUPPRESSION, SUPPRESSION_ACK, WATERMARK, WireSchema,
+    CHOICE_EVENT, CONFLUENT, DECISION, LINK_EVENT, REVIEW, SINGLE_OBJECT, SUPPRESSION, SUPPRESSION_ACK, WATERMARK,
+    WireSchema,
 };
 use crate::{avro, json};
 
@@ -60,13 +61,14 @@ impl Encoder {
         Ok(())
     }
 
-    /// The same for decisions.
+    /// The same for decisions, and for reviews.
     ///
     /// # Errors
-    /// When the registry does not answer, or refuses the schema.
-    pub fn prepare_decisions(&self, topic: &str) -> Result<(), EncodeError> {
+    /// When the registry does not answer, or refuses a schema.
+    pub fn prepare_decisions(&self, decisions: &str, reviews: &str) -> Result<(), EncodeError> {
         if self.format == Format::Confluent {
-            self.id(topic, &DECISION)?;
+            self.id(decisions, &DECISION)?;
+            self.id(reviews, &REVIEW)?;
         }
         Ok(())
     }
@@ -124,6 +126,14 @@ impl Encoder {
     /// When the registry has no id for it, which [`Encoder::prepare_decisions`] rules out.
     pub fn decision(&self, topic: &str, message: &DecisionMessage<'_>) -> Result<Vec<u8>, EncodeError> {
         self.encode(topic, &DECISION, |out| avro::write_decision(out, message), || json::write_decision(message))
+    }
+
+    /// A review for a topic.
+    ///
+    /// # Errors
+    /// When the registry has no id for it, which [`Encoder::prepare_decisions`] rules out.
+    pub fn review(&self, topic: &str, message: &ReviewMessage) -> Result<Vec<u8>, EncodeError> {
+        self.encode(topic, &REVIEW, |out| avro::write_review(out, message), || json::write_review(message))
     }
 
     fn encode(

@@ -7,8 +7,8 @@ use quell_domain::{AckOutcome, Action, Policy, RawAck, RawChoice, RawIdentifier,
 use serde_json::{Map, Value, json};
 
 use crate::message::{
-    AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, RightMessage, SuppressionMessage,
-    WatermarkMessage,
+    AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, ResolutionMessage, ReviewMessage,
+    RightMessage, SuppressionMessage, WatermarkMessage,
 };
 
 /// The fields of a record.
@@ -50,10 +50,20 @@ impl Fields {
     }
 
     fn optional_text(&mut self, name: &str) -> Result<Option<String>, String> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => text(value, name).map(Some),
-        }
+        self.optional(name, |fields| fields.text(name))
+    }
+
+    fn boolean(&mut self, name: &str) -> Result<bool, String> {
+        self.take(name)?.as_bool().ok_or_else(|| format!("{name} is not a boolean"))
+    }
+
+    /// A field that may be missing, or null.
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Self) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        if self.0.get(name).is_none_or(Value::is_null) { Ok(None) } else { read(self).map(Some) }
     }
 
     fn array<T>(&mut self, name: &str, item: impl Fn(Value) -> Result<T, String>) -> Result<Vec<T>, String> {
@@ -167,7 +177,6 @@ pub(crate) fn ack(bytes: &[u8]) -> Result<RawAck<'_>, String> {
 
 /// A `Suppression`.
 pub(crate) fn suppression(bytes: &[u8]) -> Result<SuppressionMessage, String> {
-    let boolean = |value: Value, name: &str| value.as_bool().ok_or_else(|| format!("{name} is not a boolean"));
     let mut fields = record(bytes)?;
     let named = identifier(fields.take("identifier")?, "identifier")?;
     let mut rights = BTreeMap::new();
@@ -177,10 +186,10 @@ pub(crate) fn suppression(bytes: &[u8]) -> Result<SuppressionMessage, String> {
                 let Value::Object(state) = state else { return Err("rights holds what is no state".to_owned()) };
                 let mut state = Fields(state);
                 let message = RightMessage {
-                    opted_out: boolean(state.take("opted_out")?, "opted_out")?,
+                    opted_out: state.boolean("opted_out")?,
                     choice_id: state.text("choice_id")?,
                     since: state.instant("since")?,
-                    inherited: boolean(state.take("inherited")?, "inherited")?,
+                    inherited: state.boolean("inherited")?,
                     due_at: state.instant("due_at")?,
                 };
                 rights.insert(name, message);
@@ -192,7 +201,7 @@ pub(crate) fn suppression(bytes: &[u8]) -> Result<SuppressionMessage, String> {
         identifier: NamedIdentifier::new(named.identifier_type, named.value),
         downstream: fields.text("downstream")?,
         version: fields.long("version")?,
-        suppressed: boolean(fields.take("suppressed")?, "suppressed")?,
+        suppressed: fields.boolean("suppressed")?,
         rights,
         published_at: fields.instant("published_at")?,
     })
@@ -307,6 +316,11 @@ pub(crate) fn write_watermark(message: &WatermarkMessage) -> Value {
     })
 }
 
+/// A `Decision`, as fields: whoever reads it hands it on.
+pub(crate) fn decision(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    record(bytes).map(|fields| fields.0)
+}
+
 /// A `Decision`.
 pub(crate) fn write_decision(message: &DecisionMessage<'_>) -> Value {
     let subject = message.subject.as_ref();
@@ -334,5 +348,80 @@ pub(crate) fn write_decision(message: &DecisionMessage<'_>) -> Value {
         "request_id": message.request_id,
         "asked_by": message.asked_by,
         "software_version": message.software_version,
+    })
+}
+
+/// A `Review`.
+pub(crate) fn review(bytes: &[u8]) -> Result<ReviewMessage, String> {
+    let mut fields = record(bytes)?;
+    let subject = identifier(fields.take("subject")?, "subject")?;
+    let resolution = fields.optional("resolution", |fields| match fields.take("resolution")? {
+        Value::Object(resolution) => {
+            let mut resolution = Fields(resolution);
+            Ok(ResolutionMessage {
+                at: resolution.instant("at")?,
+                by: resolution.text("by")?,
+                outcome: resolution.text("outcome")?,
+                changed_proposal: resolution
+                    .optional("changed_proposal", |fields| fields.boolean("changed_proposal"))?,
+                note: resolution.optional_text("note")?,
+            })
+        }
+        _ => Err("resolution is not an object".to_owned()),
+    })?;
+    Ok(ReviewMessage {
+        review_id: fields.text("review_id")?,
+        created_at: fields.instant("created_at")?,
+        subject: NamedIdentifier::new(subject.identifier_type, subject.value),
+        action: fields.text("action")?,
+        system: fields.text("system")?,
+        reason: fields.text("reason")?,
+        right: fields.optional_text("right")?,
+        choice_id: fields.optional_text("choice_id")?,
+        since: fields.optional("since", |fields| fields.instant("since"))?,
+        inherited: fields.optional("inherited", |fields| fields.boolean("inherited"))?,
+        significant_decision: fields.optional_text("significant_decision")?,
+        policy_version: fields.text("policy_version")?,
+        policy_sha256: fields.text("policy_sha256")?,
+        model_name: fields.optional_text("model_name")?,
+        model_version: fields.optional_text("model_version")?,
+        input_sha256: fields.optional_text("input_sha256")?,
+        request_id: fields.optional_text("request_id")?,
+        material: fields.optional_text("material")?,
+        resolution,
+    })
+}
+
+/// A `Review`.
+pub(crate) fn write_review(message: &ReviewMessage) -> Value {
+    let resolution = message.resolution.as_ref().map(|resolution| {
+        json!({
+            "by": resolution.by,
+            "at": resolution.at,
+            "outcome": resolution.outcome,
+            "changed_proposal": resolution.changed_proposal,
+            "note": resolution.note,
+        })
+    });
+    json!({
+        "review_id": message.review_id,
+        "created_at": message.created_at,
+        "subject": named(&message.subject),
+        "action": message.action,
+        "system": message.system,
+        "reason": message.reason,
+        "right": message.right,
+        "choice_id": message.choice_id,
+        "since": message.since,
+        "inherited": message.inherited,
+        "significant_decision": message.significant_decision,
+        "policy_version": message.policy_version,
+        "policy_sha256": message.policy_sha256,
+        "model_name": message.model_name,
+        "model_version": message.model_version,
+        "input_sha256": message.input_sha256,
+        "request_id": message.request_id,
+        "material": message.material,
+        "resolution": resolution,
     })
 }

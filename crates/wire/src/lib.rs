@@ -20,7 +20,7 @@ pub mod schemas;
 pub use decoder::{DecodeError, Decoder};
 pub use encoder::{EncodeError, Encoder, Format};
 pub use message::{
-    AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, RightMessage, SuppressionMessage,
-    WatermarkMessage,
+    AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, ResolutionMessage, ReviewMessage,
+    RightMessage, SuppressionMessage, WatermarkMessage,
 };
 pub use registry::{Registry, RegistryError};

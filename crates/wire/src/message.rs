@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use quell_domain::{AckOutcome, Action};
+use serde_json::{Map, Value};
+
+use crate::json;
 
 /// An identifier by its type's name and its value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,4 +189,73 @@ pub struct DecisionMessage<'a> {
     pub asked_by: &'a str,
     /// The version of Quell.
     pub software_version: &'a str,
+}
+
+/// `quell.v1.Review`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewMessage {
+    /// The id of the decision that ended in it.
+    pub review_id: String,
+    /// When that was.
+    pub created_at: i64,
+    /// Whom it is about.
+    pub subject: NamedIdentifier,
+    /// What was asked for.
+    pub action: String,
+    /// Which system it was asked for.
+    pub system: String,
+    /// Why the gate left it to a human.
+    pub reason: String,
+    /// The right that is opted out.
+    pub right: Option<String>,
+    /// The choice that is named for it.
+    pub choice_id: Option<String>,
+    /// When it was made.
+    pub since: Option<i64>,
+    /// Whether it was made elsewhere.
+    pub inherited: Option<bool>,
+    /// Which significant decision the system makes.
+    pub significant_decision: Option<String>,
+    /// The policy that held.
+    pub policy_version: String,
+    /// The SHA-256 of its text.
+    pub policy_sha256: String,
+    /// The model, as the caller gave it.
+    pub model_name: Option<String>,
+    /// Its version, as the caller gave it.
+    pub model_version: Option<String>,
+    /// The SHA-256 of its input, as the caller gave it.
+    pub input_sha256: Option<String>,
+    /// The caller's own name for the request.
+    pub request_id: Option<String>,
+    /// What the caller marked for the human: a JSON object, as it was given.
+    pub material: Option<String>,
+    /// How a human has decided; none while it is pending.
+    pub resolution: Option<ResolutionMessage>,
+}
+
+/// `quell.v1.Resolution`. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResolutionMessage {
+    /// When.
+    pub at: i64,
+    /// Who.
+    pub by: String,
+    /// How.
+    pub outcome: String,
+    /// Whether otherwise than the machine had proposed, if it had.
+    pub changed_proposal: Option<bool>,
+    /// Why.
+    pub note: Option<String>,
+}
+
+impl DecisionMessage<'_> {
+    /// By the names of its fields, as its JSON form has them.
+    #[must_use]
+    pub fn fields(&self) -> Map<String, Value> {
+        match json::write_decision(self) {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        }
+    }
 }

@@ -7,6 +7,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use quell_domain::{AckOutcome, Action, RawAck, RawChoice, RawIdentifier, RawLink};
+use serde_json::{Map, Value as Json};
 
 /// Reads a record and resolves it.
 pub(crate) fn resolve(writer: &Schema, reader: &Schema, bytes: &[u8]) -> Result<Record, String> {
@@ -75,6 +76,15 @@ impl Record {
 
     fn identifier(&mut self, name: &str) -> Result<RawIdentifier<'static>, String> {
         identifier(self.take(name)?)
+    }
+
+    /// As JSON, without the names of unions' branches.
+    pub fn fields(self) -> Result<Map<String, Json>, String> {
+        match Json::try_from(Value::Record(self.0)) {
+            Ok(Json::Object(fields)) => Ok(fields),
+            Ok(_) => Err("the record is not an object".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// As a `ChoiceEvent`.

@@ -50,9 +50,15 @@ pub const DECISION: WireSchema = WireSchema {
     text: include_str!("../../../schemas/decision.avsc"),
     fingerprint: [0x7e, 0x7e, 0x8f, 0x7a, 0x2f, 0xf2, 0xe4, 0xc5],
 };
+/// `quell.v1.Review`
+pub const REVIEW: WireSchema = WireSchema {
+    name: "quell.v1.Review",
+    text: include_str!("../../../schemas/review.avsc"),
+    fingerprint: [0x7c, 0x27, 0x9f, 0x5e, 0x82, 0xfa, 0xc8, 0xf3],
+};
 
 /// All of them.
-pub const ALL: [WireSchema; 6] = [CHOICE_EVENT, LINK_EVENT, SUPPRESSION, SUPPRESSION_ACK, WATERMARK, DECISION];
+pub const ALL: [WireSchema; 7] = [CHOICE_EVENT, LINK_EVENT, SUPPRESSION, SUPPRESSION_ACK, WATERMARK, DECISION, REVIEW];
 
 /// The first bytes of a record in single-object encoding.
 pub const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];

@@ -26,6 +26,8 @@ pub struct GateConfig {
     /// `copy.path`
     pub copy_path: PathBuf,
     pub spool: SpoolOptions,
+    /// `keys.path`
+    pub keys_path: PathBuf,
     pub encoding: Encoding,
     pub http: GateOptions,
     /// `policy.path`

@@ -22,8 +22,10 @@ pub struct RawGateConfig {
     pub gate: RawGate,
     pub copy: RawCopy,
     pub spool: RawSpool,
+    pub keys: RawKeys,
     pub encoding: RawEncoding,
     pub http: RawGateHttp,
+    pub reviews: RawReviews,
     pub policy: RawPolicy,
     pub log: RawLog,
 }
@@ -115,6 +117,19 @@ impl Default for RawSpool {
     }
 }
 
+/// `[keys]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RawKeys {
+    pub path: String,
+}
+
+impl Default for RawKeys {
+    fn default() -> Self {
+        Self { path: "gate/keys".to_owned() }
+    }
+}
+
 /// `[http]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -137,6 +152,14 @@ impl Default for RawGateHttp {
     }
 }
 
+/// `[reviews]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RawReviews {
+    pub token: String,
+    pub token_file: String,
+}
+
 impl ConfigFile for RawGateConfig {
     const KIND: &'static FileKind = &FileKind {
         name: "gate.toml",
@@ -153,7 +176,7 @@ impl ConfigFile for RawGateConfig {
 
     fn secrets(&mut self) -> Secrets<'_> {
         Secrets {
-            token: &mut self.http.token,
+            tokens: vec![&mut self.http.token, &mut self.reviews.token],
             schema_registry_url: &mut self.encoding.schema_registry_url,
             client: &mut self.kafka.client,
         }

@@ -6,7 +6,7 @@ use quell_gate::KafkaSettings;
 use quell_gate::http::GateOptions;
 use quell_gate::spool::SpoolOptions;
 
-use super::raw::{RawGateConfig, RawGateHttp, RawGateKafka, RawGateTopics, RawSpool};
+use super::raw::{RawGateConfig, RawGateHttp, RawGateKafka, RawGateTopics, RawReviews, RawSpool};
 use super::{GateConfig, GateTopics};
 use crate::config::client_properties::properties;
 use crate::config::error::ConfigError;
@@ -31,8 +31,9 @@ pub fn resolve(raw: &RawGateConfig, sources: &Sources) -> Result<GateConfig, Con
         resource_type: present("gate.resource_type", &raw.gate.resource_type, sources)?.to_owned(),
         copy_path: PathBuf::from(present("copy.path", &raw.copy.path, sources)?),
         spool: spool(&raw.spool, sources)?,
+        keys_path: sources.beside_the_file(present("keys.path", &raw.keys.path, sources)?),
         encoding: encoding(&raw.encoding, sources)?,
-        http: http(&raw.http, sources)?,
+        http: http(&raw.http, &raw.reviews, sources)?,
         policy_path: sources.beside_the_file(present("policy.path", &raw.policy.path, sources)?),
         log: log(&raw.log, sources)?,
     })
@@ -79,15 +80,23 @@ fn spool(raw: &RawSpool, sources: &Sources) -> Result<SpoolOptions, ConfigError>
     })
 }
 
-fn http(raw: &RawGateHttp, sources: &Sources) -> Result<GateOptions, ConfigError> {
+fn http(raw: &RawGateHttp, reviews: &RawReviews, sources: &Sources) -> Result<GateOptions, ConfigError> {
     let url = set(&raw.url);
     if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
         let message = format!("\"{}\" is no URL; write it as in \"https://gate.example.com\"", raw.url);
         return Err(sources.error("http.url", message));
     }
+    let asks = token("http", &raw.token, &raw.token_file, sources)?;
+    let reviews = token("reviews", &reviews.token, &reviews.token_file, sources)?;
+    if reviews.is_some() && reviews == asks {
+        let message = "is that of http as well: what asks for decisions could make those that were left to a human; \
+                       make another with `openssl rand -hex 32`";
+        return Err(sources.error("reviews.token", message));
+    }
     Ok(GateOptions {
         listen: listen(&raw.listen, &RawGateHttp::default().listen, sources)?,
-        token: token(&raw.token, &raw.token_file, sources)?,
+        token: asks,
+        reviews_token: reviews,
         url: url.map(str::to_owned),
     })
 }

@@ -140,7 +140,8 @@ fn what_is_old_is_a_deny_or_an_error_and_an_opt_out_in_hand_counts_all_the_same(
         let verdict = gate.asked(("account_id", "somebody"), "hiring", "infer", freshness);
         assert_eq!((verdict.reason, verdict.is_error()), (Reason::Stale, false));
         assert_eq!(verdict.obligation, Some(Obligation::HumanReview));
-        assert!(gate.asked(("account_id", "somebody"), "credit", "infer", freshness).is_error());
+        let error = gate.asked(("account_id", "somebody"), "credit", "infer", freshness);
+        assert_eq!((error.is_error(), error.obligation), (true, None), "it is to be asked again");
         assert_eq!(gate.asked(("account_id", "of-hiring"), "hiring", "infer", freshness).reason, Reason::Suppressed);
         assert_eq!(gate.asked(("account_id", "opted-out"), "credit", "infer", freshness).reason, Reason::Stale);
     }

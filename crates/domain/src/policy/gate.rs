@@ -1,10 +1,10 @@
-//! What the gate holds to: the systems that decide about consumers (`[admt_systems.<name>]`), and what is done with
-//! them (`[actions.<name>]`).
+//! What the gate holds to: the systems that decide about consumers (`[admt_systems.<name>]`), what is done with them
+//! (`[actions.<name>]`), and what certificates tell of it (`[certificates]`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::raw::{RawAction, RawAdmtSystem};
+use super::raw::{RawAction, RawAdmtSystem, RawCertificates};
 use super::{ADMT, ADMT_SYSTEM, PolicyError, RightPolicy};
 use crate::duration::parse_duration;
 use crate::nearest::nearest;
@@ -111,6 +111,16 @@ pub enum UnknownSubject {
     Deny,
 }
 
+/// How a decision's certificate names whom it is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CertificateSubject {
+    /// As a hash under a key: it says nothing to whoever finds it.
+    #[default]
+    KeyedHash,
+    /// By the identifier itself.
+    Plain,
+}
+
 /// An action on a system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateAction {
@@ -156,6 +166,7 @@ named!(SignificantDecision {
 named!(OptOut { Required = "required", Appeal = "appeal" });
 named!(Escalate { Always = "always", OnRequest = "on_request", Never = "never" });
 named!(UnknownSubject { Permit = "permit", Deny = "deny" });
+named!(CertificateSubject { KeyedHash = "keyed_hash", Plain = "plain" });
 
 /// The systems, in the order of their names: those that `rights.admt.systems` declares, each with what its table says.
 pub(super) fn systems(
@@ -208,6 +219,10 @@ fn chosen<T: Named>(place: &str, name: Option<&str>) -> Result<Option<T>, Policy
     }
     let known: Vec<String> = T::ALL.iter().map(|(known, _)| format!("\"{known}\"")).collect();
     Err(PolicyError(format!("{place}: \"{name}\" is none of {}", known.join(", "))))
+}
+
+pub(super) fn certificate_subject(raw: &RawCertificates) -> Result<CertificateSubject, PolicyError> {
+    Ok(chosen("certificates.subject", raw.subject.as_deref())?.unwrap_or_default())
 }
 
 /// The actions, in the order of their names.
@@ -322,6 +337,12 @@ mod tests {
     }
 
     #[test]
+    fn certificates_do_not_name_anybody_unless_the_policy_says_so() {
+        assert_eq!(policy("").certificate_subject(), CertificateSubject::KeyedHash);
+        assert_eq!(policy("[certificates]\nsubject = \"plain\"").certificate_subject(), CertificateSubject::Plain);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_what_was_meant() {
         insta::assert_snapshot!(refused("[admt_systems.hirring]"), @r#"admt_systems.hirring: rights.admt.systems does not have it; did you mean "hiring"?"#);
         insta::assert_snapshot!(refused("[admt_systems.recommendations]"), @"admt_systems.recommendations: rights.admt.systems does not have it; declare it there");
@@ -330,6 +351,7 @@ mod tests {
         insta::assert_snapshot!(refused("[admt_systems.hiring]\nalternative = \"human\""), @r#"admt_systems.hiring.alternative: "human" is none of "human_review", "rules_only", "none""#);
         insta::assert_snapshot!(refused("[admt_systems.hiring]\nescalate = \"always\""), @r#"admt_systems.hiring.escalate: "always" means every significant decision, and significant_decision does not say which it is"#);
         insta::assert_snapshot!(refused("[actions.infer]\nrights = [\"adm\"]"), @r#"actions.infer.rights: "adm" is not declared; did you mean "admt"?"#);
+        insta::assert_snapshot!(refused("[certificates]\nsubject = \"hash\""), @r#"certificates.subject: "hash" is none of "keyed_hash", "plain""#);
         insta::assert_snapshot!(refused("[actions.infer]\nrights = []"), @"actions.infer.rights: is empty; name what must not be opted out of");
     }
 

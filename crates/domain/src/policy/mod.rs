@@ -16,7 +16,10 @@ use crate::normal;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::right::{Right, RightSet};
 
-pub use gate::{AdmtSystem, Alternative, Escalate, GateAction, OnStale, OptOut, SignificantDecision, UnknownSubject};
+pub use gate::{
+    AdmtSystem, Alternative, CertificateSubject, Escalate, GateAction, OnStale, OptOut, SignificantDecision,
+    UnknownSubject,
+};
 
 /// The longest name of a type, right, downstream or source.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -123,6 +126,7 @@ pub struct Policy {
     calendar: Calendar,
     systems: Vec<AdmtSystem>,
     actions: Vec<GateAction>,
+    certificate_subject: CertificateSubject,
     fingerprint: u64,
 }
 
@@ -257,6 +261,12 @@ impl Policy {
     #[must_use]
     pub fn gate_action(&self, name: &str) -> Option<&GateAction> {
         self.actions.iter().find(|known| known.name == name)
+    }
+
+    /// How a decision's certificate names whom it is about.
+    #[must_use]
+    pub fn certificate_subject(&self) -> CertificateSubject {
+        self.certificate_subject
     }
 
     /// A fingerprint of what matters to stored state: types, limits, rights and their joins, downstreams.

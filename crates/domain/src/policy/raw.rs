@@ -23,6 +23,8 @@ pub(super) struct RawPolicy {
     pub admt_systems: BTreeMap<String, RawAdmtSystem>,
     #[serde(default)]
     pub actions: BTreeMap<String, RawAction>,
+    #[serde(default)]
+    pub certificates: RawCertificates,
 }
 
 /// `[identifier_types.<name>]`
@@ -89,4 +91,11 @@ pub(super) struct RawAdmtSystem {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAction {
     pub rights: Vec<String>,
+}
+
+/// `[certificates]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCertificates {
+    pub subject: Option<String>,
 }

@@ -88,6 +88,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
             .map_err(|error| PolicyError(format!("calendar.{error}")))?;
     let systems = gate::systems(&raw.admt_systems, &rights)?;
     let actions = gate::actions(&raw.actions, &rights)?;
+    let certificate_subject = gate::certificate_subject(&raw.certificates)?;
     let fingerprint = xxh3_64(format!("{types:?}{rights:?}{downstreams:?}").as_bytes());
     Ok(Policy {
         version: raw.version,
@@ -103,6 +104,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
         calendar,
         systems,
         actions,
+        certificate_subject,
         fingerprint,
     })
 }

@@ -1,9 +1,14 @@
 //! Answers as JSON.
 
+use axum::http::StatusCode;
+use quell_certificate::Certificate;
 use quell_decision::{Obligation, Rules};
 use serde::Serialize;
 
+use crate::certificates::Uncertified;
 use crate::gate::Decided;
+
+const STALE: &str = "what the gate knows is too old to decide; ask again later";
 
 /// What an enforcement point is told. Times in milliseconds.
 #[derive(Debug, Serialize)]
@@ -16,11 +21,11 @@ pub(super) struct Answer<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Context<'a> {
-    Decided(Details<'a>),
+    Decided(Box<Details<'a>>),
     Broken { error: Error<'a> },
 }
 
-/// A question of several that is none.
+/// A question of several that is none, or that could not be decided.
 #[derive(Debug, Serialize)]
 pub(super) struct Error<'a> {
     pub status: u16,
@@ -47,6 +52,25 @@ pub(super) struct Details<'a> {
     policy_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     obligations: Option<[Owed<'a>; 1]>,
+    /// Among several there is no status to say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Error<'a>>,
+    #[serde(flatten)]
+    certified: Option<Certified<'a>>,
+}
+
+/// What came of a certificate that was asked for.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Certified<'a> {
+    Made {
+        certificate: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject_key: Option<String>,
+    },
+    Missing {
+        certificate_error: String,
+    },
 }
 
 /// An obligation, as the AuthZEN obligations profile has it.
@@ -55,12 +79,17 @@ struct Owed<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     obligation_type: &'static str,
-    properties: OwedProperties,
+    properties: OwedProperties<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct OwedProperties {
+struct OwedProperties<'a> {
     action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_id: Option<&'a str>,
+    /// Where the review is shown, to those who may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_url: Option<String>,
 }
 
 /// Several answers.
@@ -70,13 +99,17 @@ pub(super) struct Answers<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub fn decided(decided: &'a Decided<'_>, rules: &'a Rules) -> Self {
+    /// The answer of a gate that callers find under a URL.
+    pub fn decided(decided: &'a Decided<'_>, rules: &'a Rules, url: &str) -> Self {
         let verdict = &decided.verdict;
         let choice = verdict.choice.as_ref();
         let owed = |obligation: Obligation| {
-            let properties = OwedProperties { action: obligation.as_str() };
+            let review_id = decided.review_id();
+            let review_url = review_id.map(|id| format!("{url}/v1/reviews/{id}"));
+            let properties = OwedProperties { action: obligation.as_str(), review_id, review_url };
             [Owed { id: &decided.id_text, obligation_type: "custom", properties }]
         };
+        let unsure = Error { status: StatusCode::SERVICE_UNAVAILABLE.as_u16(), message: STALE };
         let details = Details {
             reason: verdict.reason.as_str(),
             right: verdict.right.as_deref(),
@@ -88,11 +121,24 @@ impl<'a> Answer<'a> {
             decision_id: &decided.id_text,
             policy_version: rules.version(),
             obligations: verdict.obligation.map(owed),
+            certified: decided.certificate.as_ref().map(Certified::of),
+            error: verdict.is_error().then_some(unsure),
         };
-        Self { decision: verdict.permits(), context: Context::Decided(details) }
+        Self { decision: verdict.permits(), context: Context::Decided(Box::new(details)) }
     }
 
     pub fn broken(status: u16, message: &'a str) -> Self {
         Self { decision: false, context: Context::Broken { error: Error { status, message } } }
+    }
+}
+
+impl<'a> Certified<'a> {
+    fn of(certificate: &'a Result<Certificate, Uncertified>) -> Self {
+        match certificate {
+            Ok(Certificate { jws, subject_key }) => {
+                Self::Made { certificate: jws, subject_key: subject_key.map(|key| key.reveal()) }
+            }
+            Err(why) => Self::Missing { certificate_error: why.to_string() },
+        }
     }
 }

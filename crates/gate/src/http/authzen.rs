@@ -11,6 +11,7 @@ use axum::response::Response;
 use quell_decision::{Question, Rules};
 use quell_telemetry::gate::Refused;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::answer::{Answer, Answers};
 use super::question::{Asked, Evaluation, Malformed, Semantic, Several};
@@ -20,6 +21,9 @@ use crate::gate::{Decided, Gate, Particulars, Unanswered};
 /// The largest body: a batch of some thousand questions.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
+/// As much may be recorded for one batch: what holds for all of it is recorded with each of its decisions.
+const RECORDED_BYTES_MAX: usize = 8 << 20;
+
 /// As much of a request's id is recorded.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
@@ -27,6 +31,7 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 enum Failure {
     Malformed(Malformed),
     TooLarge,
+    TooMany,
     Unauthorized,
     Unanswered(Unanswered),
 }
@@ -71,7 +76,7 @@ fn finished(gate: &Gate, began: Instant, id: Option<HeaderValue>, answered: Resu
 async fn one_from(shared: &Shared, request: Request) -> Result<Response, Failure> {
     let (body, headers) = body_of(shared, request).await?;
     let evaluation = Evaluation::parse(&body)?;
-    one(&shared.gate, evaluation, &headers).await
+    one(shared, evaluation, &headers).await
 }
 
 async fn several_from(shared: &Shared, request: Request) -> Result<Response, Failure> {
@@ -81,39 +86,45 @@ async fn several_from(shared: &Shared, request: Request) -> Result<Response, Fai
     let semantic = several.semantic();
     match several.evaluations {
         // Without any, it is as the other endpoint.
-        None => one(&shared.gate, all, &headers).await,
-        Some(each) if each.is_empty() => one(&shared.gate, all, &headers).await,
+        None => one(shared, all, &headers).await,
+        Some(each) if each.is_empty() => one(shared, all, &headers).await,
         Some(each) => {
             let each = each.into_iter().map(|raw| Evaluation::parse(raw.get().as_bytes()));
             let questions = each.map(|one| one.and_then(|one| one.or(&all).asked()));
-            many(&shared.gate, questions, semantic, &headers).await
+            many(shared, questions, semantic, &headers).await
         }
     }
 }
 
-async fn one(gate: &Gate, evaluation: Evaluation<'_>, headers: &HeaderMap) -> Result<Response, Failure> {
+async fn one(shared: &Shared, evaluation: Evaluation<'_>, headers: &HeaderMap) -> Result<Response, Failure> {
+    let gate = &*shared.gate;
     let asked = evaluation.asked()?;
     let rules = gate.rules();
     let mut decided = [decide(gate, &rules, &asked, headers)?];
     gate.record(&mut decided).await?;
     let [decided] = &decided;
     let status = if decided.verdict.is_error() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    Ok(json(status, &Answer::decided(decided, &rules)))
+    Ok(json(status, &Answer::decided(decided, &rules, &shared.url)))
 }
 
 async fn many<'a>(
-    gate: &Gate,
+    shared: &Shared,
     questions: impl Iterator<Item = Result<Asked<'a>, Malformed>>,
     semantic: Semantic,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
+    let gate = &*shared.gate;
     let rules = gate.rules();
-    let (mut decided, mut order) = (Vec::new(), Vec::new());
+    let (mut decided, mut order, mut bytes) = (Vec::new(), Vec::new(), 0);
     for question in questions {
         let permits = match question {
             Ok(asked) => {
                 let one = decide(gate, &rules, &asked, headers)?;
                 let permits = one.verdict.permits();
+                bytes += one.bytes();
+                if bytes > RECORDED_BYTES_MAX {
+                    return Err(Failure::TooMany);
+                }
                 decided.push(one);
                 order.push(Ok(()));
                 permits
@@ -134,7 +145,7 @@ async fn many<'a>(
         }
     }
     gate.record(&mut decided).await?;
-    let mut answers = decided.iter().map(|one| Answer::decided(one, &rules));
+    let mut answers = decided.iter().map(|one| Answer::decided(one, &rules, &shared.url));
     let evaluations = order.iter().filter_map(|one: &Result<(), Cow<'static, str>>| match one {
         Ok(()) => answers.next(),
         Err(message) => Some(Answer::broken(StatusCode::BAD_REQUEST.as_u16(), message)),
@@ -155,7 +166,9 @@ fn decide<'a>(
         model_version: model.and_then(|model| model.version.as_ref()).map(|text| &*text.0),
         input_sha256: context.input_sha256.as_ref().map(|text| &*text.0),
         request_id: recorded_id(headers),
+        material: context.review.map(RawValue::get),
         asked_by: "authzen",
+        certificate: context.certificate == Some(true),
     };
     let subject = rules.subject(&asked.subject.entity_type, &asked.subject.id);
     let question = Question {
@@ -186,7 +199,7 @@ async fn body_of(shared: &Shared, request: Request) -> Result<(Bytes, HeaderMap)
     Ok((body, parts.headers))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = value.split(';').next().unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case("application/json")
@@ -211,6 +224,13 @@ impl Failure {
             Self::TooLarge => {
                 gate.refused(Refused::Malformed);
                 message(StatusCode::PAYLOAD_TOO_LARGE, "the body cannot be read, or is larger than 1 MiB")
+            }
+            Self::TooMany => {
+                gate.refused(Refused::Malformed);
+                message(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "more than 8 MiB would have to be recorded; ask about fewer at once",
+                )
             }
             Self::Unauthorized => {
                 gate.refused(Refused::Unauthorized);

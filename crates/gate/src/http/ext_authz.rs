@@ -17,7 +17,7 @@ use quell_telemetry::gate::Refused;
 use super::answer::Answer;
 use super::authzen::{json, recorded_id};
 use super::routes::{Shared, X_REQUEST_ID, request_id, unanswered};
-use crate::gate::{Decided, Gate, Particulars, Unanswered};
+use crate::gate::{Decided, Particulars, Unanswered};
 
 const SUBJECT: HeaderName = HeaderName::from_static("x-quell-subject");
 const ACTION: HeaderName = HeaderName::from_static("x-quell-action");
@@ -29,6 +29,7 @@ const DECISION: HeaderName = HeaderName::from_static("x-quell-decision");
 const DECISION_ID: HeaderName = HeaderName::from_static("x-quell-decision-id");
 const REASON: HeaderName = HeaderName::from_static("x-quell-reason");
 const OBLIGATION: HeaderName = HeaderName::from_static("x-quell-obligation");
+const REVIEW_ID: HeaderName = HeaderName::from_static("x-quell-review-id");
 
 /// How many identifiers one request may name.
 const SUBJECTS_MAX: usize = 16;
@@ -49,7 +50,7 @@ pub(super) async fn check(
     let headers = request.headers();
     let system = path.first().map_or("", |(_, system)| system.as_str());
     let mut response = if shared.shows_token(headers.get(&TOKEN)) {
-        checked(&shared.gate, system, headers).await.unwrap_or_else(|why| unanswered(&shared.gate, why))
+        checked(&shared, system, headers).await.unwrap_or_else(|why| unanswered(&shared.gate, why))
     } else {
         shared.gate.refused(Refused::Unauthorized);
         super::routes::unauthorized()
@@ -61,7 +62,8 @@ pub(super) async fn check(
     response
 }
 
-async fn checked(gate: &Gate, system: &str, headers: &HeaderMap) -> Result<Response, Unanswered> {
+async fn checked(shared: &Shared, system: &str, headers: &HeaderMap) -> Result<Response, Unanswered> {
+    let gate = &*shared.gate;
     let rules = gate.rules();
     let bounded = |name: &HeaderName| {
         headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| text.len() <= MODEL_BYTES_MAX)
@@ -71,7 +73,9 @@ async fn checked(gate: &Gate, system: &str, headers: &HeaderMap) -> Result<Respo
         model_version: bounded(&MODEL_VERSION),
         input_sha256: None,
         request_id: recorded_id(headers),
+        material: None,
         asked_by: "ext_authz",
+        certificate: false,
     };
     // An action that is no text is one that no policy declares.
     let action = headers.get(&ACTION).map_or(INFER, |value| value.to_str().unwrap_or_default());
@@ -98,11 +102,14 @@ async fn checked(gate: &Gate, system: &str, headers: &HeaderMap) -> Result<Respo
         (false, true) => StatusCode::SERVICE_UNAVAILABLE,
         (false, false) => StatusCode::FORBIDDEN,
     };
-    let mut response = json(status, &Answer::decided(telling, &rules));
+    let mut response = json(status, &Answer::decided(telling, &rules, &shared.url));
     let told = response.headers_mut();
     told.insert(DECISION, HeaderValue::from_static(if verdict.permits() { "permit" } else { "deny" }));
     told.insert(REASON, HeaderValue::from_static(verdict.reason.as_str()));
     if let Ok(id) = HeaderValue::from_str(&telling.id_text) {
+        if telling.review_id().is_some() {
+            told.insert(REVIEW_ID, id.clone());
+        }
         told.insert(DECISION_ID, id);
     }
     if let Some(obligation) = verdict.obligation {

@@ -15,6 +15,9 @@ use serde_json::value::RawValue;
 /// The longest name or version of a model that is recorded.
 const MODEL_BYTES_MAX: usize = 256;
 
+/// The most that a caller can mark for a human.
+const REVIEW_BYTES_MAX: usize = 16 << 10;
+
 /// Something that cannot be understood: 400, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Malformed(pub Cow<'static, str>);
@@ -86,10 +89,15 @@ pub(super) struct Action<'a> {
 pub(super) struct Context<'a> {
     #[serde(default)]
     pub human_review: Option<bool>,
+    #[serde(default)]
+    pub certificate: Option<bool>,
     #[serde(borrow)]
     pub model: Option<Object<Model<'a>>>,
     #[serde(borrow)]
     pub input_sha256: Option<Text<'a>>,
+    /// What a human is to see, as it is given.
+    #[serde(borrow)]
+    pub review: Option<&'a RawValue>,
 }
 
 /// `context.model`
@@ -186,12 +194,19 @@ impl Context<'_> {
         if self.input_sha256.as_ref().is_some_and(|text| !is_sha256(text)) {
             return Err(Malformed("context.input_sha256: is not 64 hexadecimal digits".into()));
         }
+        let review = self.review.map_or("{}", RawValue::get);
+        if !review.starts_with('{') {
+            return Err(Malformed("context.review: is not an object".into()));
+        }
+        if review.len() > REVIEW_BYTES_MAX {
+            return Err(Malformed("context.review: has at most 16 KiB".into()));
+        }
         Ok(())
     }
 }
 
 /// A JSON object of some form.
-fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Malformed> {
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Malformed> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Malformed("the body is empty".into()));
     }

@@ -11,7 +11,7 @@ use quell_http::{Token, is_meant_for_this_machine};
 use quell_telemetry::TEXT_FORMAT;
 use quell_telemetry::gate::Refused;
 
-use super::{authzen, discovery, ext_authz};
+use super::{authzen, certificates, discovery, ext_authz, reviews};
 use crate::gate::{Gate, Unanswered};
 
 /// What a caller names its request by.
@@ -21,6 +21,8 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(super) struct Shared {
     pub gate: Arc<Gate>,
     pub token: Option<Token>,
+    /// What those show who may see and resolve reviews.
+    pub reviews_token: Option<Token>,
     /// Where callers find this gate, without a slash at the end.
     pub url: String,
 }
@@ -47,9 +49,12 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/access/v1/evaluation", post(authzen::evaluation))
         .route("/access/v1/evaluations", post(authzen::evaluations))
         .route("/.well-known/authzen-configuration", get(discovery::configuration))
+        .route("/.well-known/jwks.json", get(certificates::public_keys))
+        .route("/v1/decisions/{id}/certificate", get(certificates::certificate))
         .route("/ext_authz/{system}", any(ext_authz::check))
         .route("/ext_authz/{system}/", any(ext_authz::check))
         .route("/ext_authz/{system}/{*path}", any(ext_authz::check))
+        .merge(reviews::routes(Arc::clone(&shared)))
         .route("/health/live", get(async || "live\n"))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -68,6 +73,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let gate = &shared.gate;
     gate.metrics.set_staleness(gate.staleness());
     gate.metrics.set_suppressed(gate.suppressions().len());
+    gate.count_reviews();
     match gate.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -26,6 +26,8 @@ pub struct GateOptions {
     pub listen: SocketAddr,
     /// What a question must show. `http.token`
     pub token: Option<Token>,
+    /// What whoever sees and resolves reviews must show; without it nobody does. `reviews.token`
+    pub reviews_token: Option<Token>,
     /// Where callers find this gate. `http.url`
     pub url: Option<String>,
 }
@@ -76,7 +78,7 @@ impl GateServer {
     /// When it may not, or cannot.
     pub async fn start(options: GateOptions, gate: Arc<Gate>) -> Result<Self, GateStartError> {
         options.check()?;
-        let GateOptions { listen, token, url } = options;
+        let GateOptions { listen, token, reviews_token, url } = options;
         let limits = Limits {
             connections_max: CONNECTIONS_MAX,
             patience: PATIENCE,
@@ -86,7 +88,7 @@ impl GateServer {
         let serving = Serving::start(listen, limits, |address| {
             let url = url.unwrap_or_else(|| format!("http://{address}"));
             let url = url.trim_end_matches('/').to_owned();
-            routes(Arc::new(Shared { gate, token, url }))
+            routes(Arc::new(Shared { gate, token, reviews_token, url }))
         });
         serving.await.map(Self).map_err(|source| GateStartError::Listen { listen, source })
     }

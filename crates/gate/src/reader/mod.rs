@@ -24,7 +24,6 @@ use quell_decision::Suppressions;
 use quell_telemetry::Throttle;
 use quell_telemetry::gate::{CopyDiscarded, GateEvent as _};
 use quell_wire::Decoder;
-use rdkafka::error::KafkaError;
 
 use crate::clients::KafkaSettings;
 use crate::gate::Gate;
@@ -92,15 +91,6 @@ struct Reading {
     stop: Arc<AtomicBool>,
     said: Throttle,
     began: Instant,
-}
-
-/// Kafka does not do what is needed; it is tried again.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error("kafka: {0}")]
-    Kafka(#[from] KafkaError),
-    #[error("there is no topic {0}")]
-    NoTopic(String),
 }
 
 impl Reading {

@@ -8,22 +8,19 @@ use quell_decision::{Change, Watermark};
 use quell_domain::Millis;
 use quell_telemetry::gate::{GateEvent as _, GateMetrics, GateReady};
 use quell_wire::Decoder;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use super::ReaderParts;
 use super::catching_up::{CatchingUp, Offsets, has_reached};
 use super::changes::{Understood, understand};
 use super::resuming::{Met, Misfit, Resuming};
-use super::{ReadError, ReaderParts};
+use crate::consumer::{ASK, Quiet, ReadError, partitions, passes_by_itself};
 use crate::local_copy::{Anchor, Positions, RewriteError};
 
 /// How long to wait for a record.
 const POLL: Duration = Duration::from_millis(20);
-
-/// How long a question to the brokers waits.
-const ASK: Duration = Duration::from_secs(5);
 
 /// How many records are taken up at once.
 const BATCH_RECORDS_MAX: usize = 10_000;
@@ -42,17 +39,6 @@ pub(super) enum Ended {
     /// The copy is of no use for this topic.
     Unfit(&'static str),
 }
-
-/// Says nothing: whoever polls does.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "quell::gate", %error, reason, "a reader met an error");
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 pub(super) struct Session<'a> {
     parts: &'a mut ReaderParts,
@@ -304,28 +290,4 @@ fn change(understood: Understood, metrics: &GateMetrics) -> Option<Change> {
             None
         }
     }
-}
-
-fn passes_by_itself(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::RequestTimedOut
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::PartitionEOF
-        )
-    )
-}
-
-fn partitions(probe: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>, ReadError> {
-    let metadata = probe.fetch_metadata(Some(topic), ASK)?;
-    let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
-    let known = known.filter(|known| !known.partitions().is_empty());
-    let known = known.ok_or_else(|| ReadError::NoTopic(topic.to_owned()))?;
-    Ok(known.partitions().iter().map(|partition| partition.id()).collect())
 }

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use quell_domain::uuid_text;
 use quell_telemetry::Throttle;
-use quell_telemetry::gate::{DecisionsDelivered, GateEvent as _};
+use quell_telemetry::gate::{GateEvent as _, RecordsDelivered};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 
 use super::segment::{Block, Next, SegmentReader, remove, set_aside};
-use super::{Backlog, SegmentNumber, Shared, segments};
+use super::{Backlog, SegmentNumber, Shared, Topic, segments};
 
 /// How long to wait for something to deliver, or for what was sent to arrive.
 const TURN: Duration = Duration::from_millis(20);
@@ -46,6 +46,15 @@ pub enum DeliveryError {
     Io(#[from] io::Error),
 }
 
+/// Where records go.
+#[derive(Clone, Debug)]
+pub struct DeliveryTopics {
+    /// `topics.decisions`
+    pub decisions: String,
+    /// `topics.reviews`
+    pub reviews: String,
+}
+
 /// A spool that is being delivered.
 #[derive(Debug)]
 pub struct Delivery {
@@ -54,11 +63,11 @@ pub struct Delivery {
 }
 
 impl Backlog {
-    /// Begins to deliver to a topic, by a producer that is made with these settings.
+    /// Begins to deliver to these topics, by a producer that is made with these settings.
     ///
     /// # Errors
     /// When there can be no such producer.
-    pub fn deliver(self, config: ClientConfig, topic: String) -> Result<Delivery, DeliveryError> {
+    pub fn deliver(self, config: ClientConfig, topics: DeliveryTopics) -> Result<Delivery, DeliveryError> {
         let stop = Arc::new(AtomicBool::new(false));
         let courier = Courier {
             producer: producer(&config)?,
@@ -69,7 +78,7 @@ impl Backlog {
             stop: Arc::clone(&stop),
             shared: self.0,
             config,
-            topic,
+            topics,
         };
         let thread = std::thread::Builder::new().name("quell-delivery".to_owned()).spawn(move || courier.run())?;
         Ok(Delivery { stop, thread })
@@ -126,7 +135,7 @@ impl ProducerContext for Context {
 /// What was sent, in order.
 enum Sent {
     Block {
-        records: usize,
+        records: RecordsDelivered,
         segment: SegmentNumber,
         end: u64,
         progress: Arc<Progress>,
@@ -138,7 +147,7 @@ enum Sent {
 struct Courier {
     shared: Arc<Shared>,
     config: ClientConfig,
-    topic: String,
+    topics: DeliveryTopics,
     producer: BaseProducer<Context>,
     sent: VecDeque<Sent>,
     reading: Option<SegmentReader>,
@@ -226,12 +235,20 @@ impl Courier {
     }
 
     fn send(&mut self, segment: SegmentNumber, block: &Block) -> Result<(), DeliveryError> {
-        let records = block.records().count();
-        let progress = Arc::new(Progress { missing: AtomicUsize::new(records), failed: AtomicBool::new(false) });
-        for (id, value) in block.records() {
-            let key = uuid_text(&id);
-            let mut record =
-                BaseRecord::with_opaque_to(&self.topic, Arc::clone(&progress)).key(key.as_str()).payload(value);
+        let missing = AtomicUsize::new(block.records().count());
+        let progress = Arc::new(Progress { missing, failed: AtomicBool::new(false) });
+        let mut records = RecordsDelivered::default();
+        for record in block.records() {
+            let (topic, count) = match record.topic {
+                Topic::Decisions => (&self.topics.decisions, &mut records.decisions),
+                Topic::Reviews => (&self.topics.reviews, &mut records.reviews),
+            };
+            *count += 1;
+            let key = uuid_text(&record.key);
+            let mut record = BaseRecord::with_opaque_to(topic, Arc::clone(&progress))
+                .key(key.as_str())
+                .payload(record.value)
+                .timestamp(record.timestamp.0);
             while let Err((error, back)) = self.producer.send(record) {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                     return Err(error.into());
@@ -246,7 +263,7 @@ impl Courier {
 
     /// B2: a segment goes only when all of it has arrived.
     fn take_up(&mut self) -> Result<(), DeliveryError> {
-        let mut arrived = 0;
+        let mut arrived = RecordsDelivered::default();
         while let Some(first) = self.sent.front() {
             match first {
                 Sent::Block { progress, .. } if progress.failed.load(Ordering::Acquire) => {
@@ -256,16 +273,15 @@ impl Courier {
                 }
                 Sent::Block { progress, .. } if progress.missing.load(Ordering::Acquire) > 0 => break,
                 Sent::Block { records, segment, end, .. } => {
-                    arrived += records;
+                    arrived += *records;
                     self.delivered = Some((*segment, *end));
                 }
                 Sent::EndOf(number) => self.shared.shrank(remove(&self.shared.options.path, *number)?),
             }
             self.sent.pop_front();
         }
-        if arrived > 0 {
-            let records = u64::try_from(arrived).unwrap_or(u64::MAX);
-            DecisionsDelivered { records }.emit(&self.shared.metrics);
+        if arrived != RecordsDelivered::default() {
+            arrived.emit(&self.shared.metrics);
         }
         Ok(())
     }

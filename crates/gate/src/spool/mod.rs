@@ -1,4 +1,4 @@
-//! The spool: decisions on disk, on their way to Kafka.
+//! The spool: decisions, and what goes with them, on disk on their way to Kafka.
 //!
 //! ```text
 //! Spool::record ──> a bounded queue ──> Writer, a thread: blocks, synced in groups ──> segments ──> Delivery ──> Kafka
@@ -6,11 +6,13 @@
 //!       └── answered when its block is synced ┘                                          └─ removed ───┘
 //! ```
 //!
-//! A decision is answered only when its record is on disk (B1). A segment goes only when all of it is in Kafka (B2). Full,
+//! A decision is answered only when its record is on disk, and that of the review that it ends in, in one block (B1). A segment goes only when all of it is in Kafka (B2). Full,
 //! or with a disk that fails, it takes nothing until it can: who records waits, up to a deadline, and then answers that
 //! it cannot.
 
 mod delivery;
+mod find;
+mod record;
 mod segment;
 mod writer;
 
@@ -24,15 +26,13 @@ use std::time::Duration;
 use quell_telemetry::gate::GateMetrics;
 use tokio::sync::{mpsc, oneshot};
 
-pub use delivery::{Delivery, DeliveryError};
+pub use delivery::{Delivery, DeliveryError, DeliveryTopics};
+pub use record::{DecisionId, Record, Topic};
 pub(crate) use segment::{Segment, SegmentNumber, segments};
 use writer::{Entry, Writer};
 
 /// How many questions may wait for the writer. Each has a connection of its own, so there are not many.
 const QUEUE_MAX: usize = 1_024;
-
-/// The id of a decision, as bytes.
-pub type DecisionId = [u8; 16];
 
 /// What the operator chooses.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Spool {
     queue: mpsc::Sender<Entry>,
-    deadline: Duration,
+    shared: Arc<Shared>,
 }
 
 /// The thread that writes.
@@ -127,29 +127,29 @@ impl Spool {
     /// # Errors
     /// When the directory cannot be used.
     pub fn open(options: SpoolOptions, metrics: GateMetrics) -> Result<(Self, SpoolWriter, Backlog), SpoolOpenError> {
-        let (path, deadline) = (options.path.clone(), options.deadline);
+        let path = options.path.clone();
         let opened = || {
             let (shared, first) = Shared::open(options, metrics)?;
             let (queue, entries) = mpsc::channel(QUEUE_MAX);
             let writer = Writer::begin(Arc::clone(&shared), first, entries)?;
             let thread = std::thread::Builder::new().name("quell-spool".to_owned()).spawn(move || writer.run())?;
-            Ok((Self { queue, deadline }, SpoolWriter(thread), Backlog(shared)))
+            Ok((Self { queue, shared: Arc::clone(&shared) }, SpoolWriter(thread), Backlog(shared)))
         };
         opened().map_err(|source| SpoolOpenError { path, source })
     }
 
-    /// Records decisions. When it returns they are on disk, all of them; a caller that goes away before may have
-    /// recorded what it never answered.
+    /// Records. When it returns they are on disk, all of them; a caller that goes away before may have recorded what it
+    /// never answered.
     ///
     /// # Errors
     /// When that takes too long.
-    pub async fn record(&self, records: Vec<(DecisionId, Vec<u8>)>) -> Result<(), NotRecorded> {
+    pub async fn record(&self, records: Vec<Record>) -> Result<(), NotRecorded> {
         let (done, recorded) = oneshot::channel();
         let recording = async {
             self.queue.send(Entry { records, done }).await.map_err(|_| NotRecorded)?;
             recorded.await.map_err(|_| NotRecorded)
         };
-        tokio::time::timeout(self.deadline, recording).await.unwrap_or(Err(NotRecorded))
+        tokio::time::timeout(self.shared.options.deadline, recording).await.unwrap_or(Err(NotRecorded))
     }
 }
 

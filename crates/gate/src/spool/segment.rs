@@ -1,7 +1,8 @@
 //! Segments: the files of the spool.
 //!
-//! `[magic]`, then blocks: `[bytes: u32][records: u32][XXH3 of the rest: u64]`, then records: `[id: 16 bytes][bytes: u32]`
-//! and the value. A block that was cut off by a crash was never answered, and is the end of its segment.
+//! `[magic]`, then blocks: `[bytes: u32][records: u32][XXH3 of the rest: u64]`, then records:
+//! `[topic: u8][key: 16 bytes][timestamp: i64][bytes: u32]` and the value. Numbers are little-endian. A block that was cut
+//! off by a crash was never answered, and is the end of its segment.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -10,9 +11,11 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::DecisionId;
+use quell_domain::Millis;
 
-const MAGIC: &[u8; 8] = b"QSPOOL1\n";
+use super::{Record, Topic};
+
+const MAGIC: &[u8; 8] = b"QSPOOL2\n";
 const HEADER_BYTES: usize = 16;
 const SUFFIX: &str = ".spool";
 
@@ -104,14 +107,16 @@ pub(crate) struct BlockBuilder {
 }
 
 impl BlockBuilder {
-    pub fn push(&mut self, (id, value): &(DecisionId, Vec<u8>)) {
+    pub fn push(&mut self, record: &Record) {
         if self.bytes.is_empty() {
             self.bytes.resize(HEADER_BYTES, 0);
         }
-        self.bytes.extend_from_slice(id);
-        // A record has a few hundred bytes: what callers give is bounded.
-        self.bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
-        self.bytes.extend_from_slice(value);
+        self.bytes.push(record.topic.code());
+        self.bytes.extend_from_slice(&record.key);
+        self.bytes.extend_from_slice(&record.timestamp.0.to_le_bytes());
+        // A record has some kilobytes at most: what callers give is bounded.
+        self.bytes.extend_from_slice(&u32::try_from(record.value.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&record.value);
         self.records += 1;
     }
 
@@ -157,13 +162,13 @@ pub(crate) enum Next {
     End,
     /// A block that was cut off: whoever wrote it was, too, and answered none of it.
     Cut,
-    /// A block that is not as it was written.
+    /// A block that is not as it was written, or a segment of another version.
     Damaged,
 }
 
 impl SegmentReader {
     pub fn open(directory: &Path, number: SegmentNumber) -> io::Result<Self> {
-        Self::open_at(directory, number, MAGIC.len() as u64)
+        Self::open_at(directory, number, 0)
     }
 
     /// One that begins with a block in the middle.
@@ -181,12 +186,27 @@ impl SegmentReader {
         if self.at >= until {
             return Ok(Next::End);
         }
+        if self.at == 0 {
+            let mut magic = [0; MAGIC.len()];
+            if until < magic.len() as u64 {
+                return Ok(Next::Cut);
+            }
+            self.file.read_exact_at(&mut magic, 0)?;
+            if magic != *MAGIC {
+                return Ok(Next::Damaged);
+            }
+            self.at = magic.len() as u64;
+            if self.at == until {
+                return Ok(Next::End);
+            }
+        }
         let mut header = [0; HEADER_BYTES];
         if self.at + HEADER_BYTES as u64 > until {
             return Ok(Next::Cut);
         }
         self.file.read_exact_at(&mut header, self.at)?;
-        let [a, b, c, d, _, _, _, _, checksum @ ..] = header;
+        let [a, b, c, d, e, f, g, h, checksum @ ..] = header;
+        let records = usize::try_from(u32::from_le_bytes([e, f, g, h])).map_err(io::Error::other)?;
         let bytes = u64::from(u32::from_le_bytes([a, b, c, d]));
         let body_at = self.at + HEADER_BYTES as u64;
         if body_at + bytes > until {
@@ -194,24 +214,29 @@ impl SegmentReader {
         }
         let mut body = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
         self.file.read_exact_at(&mut body, body_at)?;
-        if xxh3_64(&body) != u64::from_le_bytes(checksum) {
+        let is_whole = xxh3_64(&body) == u64::from_le_bytes(checksum);
+        let block = Block { body, end: body_at + bytes };
+        if !is_whole || block.records().count() != records {
             return Ok(Next::Damaged);
         }
-        self.at = body_at + bytes;
-        Ok(Next::Block(Block { body, end: self.at }))
+        self.at = block.end;
+        Ok(Next::Block(block))
     }
 }
 
 impl Block {
     /// Its records.
-    pub fn records(&self) -> impl Iterator<Item = (DecisionId, &[u8])> {
+    pub fn records(&self) -> impl Iterator<Item = Record<&[u8]>> {
         let mut rest = self.body.as_slice();
         std::iter::from_fn(move || {
-            let (id, after) = rest.split_first_chunk::<16>()?;
+            let ([code], after) = rest.split_first_chunk::<1>()?;
+            let (key, after) = after.split_first_chunk::<16>()?;
+            let (timestamp, after) = after.split_first_chunk::<8>()?;
             let (bytes, after) = after.split_first_chunk::<4>()?;
             let (value, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*bytes)).ok()?)?;
             rest = after;
-            Some((*id, value))
+            let timestamp = Millis(i64::from_le_bytes(*timestamp));
+            Some(Record { topic: Topic::of_code(*code)?, key: *key, timestamp, value })
         })
     }
 }

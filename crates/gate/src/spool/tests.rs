@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::segment::{Next, SegmentReader};
 use super::*;
+use quell_domain::Millis;
 use quell_telemetry::gate::GateValues;
 
 fn metrics() -> GateMetrics {
-    GateMetrics::new("test", &GateValues { systems: vec![], reasons: vec![] })
+    GateMetrics::new("test", &GateValues { systems: vec![], reasons: vec![], outcomes: vec![] })
 }
 
 fn options(path: &Path, bytes_max: u64) -> SpoolOptions {
@@ -20,10 +21,12 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-fn record(number: u64) -> (DecisionId, Vec<u8>) {
-    let mut id = [0; 16];
-    id[8..].copy_from_slice(&number.to_be_bytes());
-    (id, format!("decision {number} {}", "x".repeat(200)).into_bytes())
+fn record(number: u64) -> Record {
+    let mut key = [0; 16];
+    key[8..].copy_from_slice(&number.to_be_bytes());
+    let topic = if number.is_multiple_of(2) { Topic::Decisions } else { Topic::Reviews };
+    let value = format!("record {number} {}", "x".repeat(200)).into_bytes();
+    Record { topic, key, timestamp: Millis(1_790_000_000_000), value }
 }
 
 /// The numbers of all records that are whole on disk, in order.
@@ -32,9 +35,9 @@ fn on_disk(path: &Path) -> Vec<u64> {
     for (number, bytes) in segments(path).unwrap() {
         let mut reader = SegmentReader::open(path, number).unwrap();
         while let Next::Block(block) = reader.next(bytes).unwrap() {
-            for (id, value) in block.records() {
-                let number = u64::from_be_bytes(id[8..].try_into().unwrap());
-                assert_eq!(value, record(number).1);
+            for Record { topic, key, timestamp, value } in block.records() {
+                let number = u64::from_be_bytes(key[8..].try_into().unwrap());
+                assert_eq!(Record { topic, key, timestamp, value: value.to_owned() }, record(number));
                 numbers.push(number);
             }
         }
@@ -145,6 +148,21 @@ fn what_a_crash_cut_off_is_the_end_of_its_segment_and_nothing_before_it_is_lost(
         blocks += 1;
     }
     assert_eq!(blocks, 5);
+    assert!(matches!(reader.next(bytes).unwrap(), Next::Damaged));
+}
+
+#[test]
+fn a_segment_of_another_version_is_not_taken_for_one_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, writer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
+    runtime().block_on(spool.record(vec![record(0)])).unwrap();
+    drop(spool);
+    writer.join();
+    let (number, bytes) = segments(dir.path()).unwrap()[0];
+    let mut altered = fs::read(number.path(dir.path())).unwrap();
+    altered[6] = b'1';
+    fs::write(number.path(dir.path()), altered).unwrap();
+    let mut reader = SegmentReader::open(dir.path(), number).unwrap();
     assert!(matches!(reader.next(bytes).unwrap(), Next::Damaged));
 }
 

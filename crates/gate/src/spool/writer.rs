@@ -9,7 +9,7 @@ use quell_telemetry::gate::{GateEvent as _, SpoolStalled};
 use tokio::sync::{mpsc, oneshot};
 
 use super::segment::BlockBuilder;
-use super::{DecisionId, Segment, SegmentNumber, Shared, Tail};
+use super::{Record, Segment, SegmentNumber, Shared, Tail};
 
 /// A segment is removed as a whole: small ones give their room back early.
 const SEGMENTS_AT_LEAST: u64 = 8;
@@ -26,7 +26,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// What is to be recorded, and whom to tell.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub records: Vec<(DecisionId, Vec<u8>)>,
+    pub records: Vec<Record>,
     pub done: oneshot::Sender<()>,
 }
 
@@ -134,5 +134,5 @@ impl Writer {
 }
 
 fn bytes_of(entry: &Entry) -> usize {
-    entry.records.iter().map(|(_, value)| value.len()).sum()
+    entry.records.iter().map(|record| record.value.len()).sum()
 }

@@ -1,7 +1,5 @@
 //! Envoy's `ext_authz`, HTTP form: 200, 403 or 503.
 
-use serde_json::json;
-
 use crate::running::{POLICY, Running, account, now};
 
 fn asked(running: &Running, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
@@ -31,7 +29,7 @@ fn a_refused_request_names_the_alternative() {
     assert_eq!(answered.header("x-quell-obligation"), Some("human_review"));
     let body = answered.json();
     assert_eq!(body["decision"], false);
-    assert_eq!(body["context"]["obligations"][0]["properties"], json!({ "action": "human_review" }));
+    assert_eq!(body["context"]["obligations"][0]["properties"]["action"], "human_review");
     let appeal = running.ask("POST", "/ext_authz/pricing/predict", &[("x-quell-subject", "account_id:out")], None);
     assert_eq!((appeal.status, appeal.header("x-quell-obligation")), (200, Some("human_appeal")));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::running::Running;
+use crate::running::{POLICY, Running, asks};
 
 fn decisions(answer: &Value) -> Vec<bool> {
     answer["evaluations"].as_array().unwrap().iter().map(|one| one["decision"].as_bool().unwrap()).collect()
@@ -105,4 +105,33 @@ fn without_items_it_is_the_other_endpoint() {
         body["evaluations"] = nothing;
         assert_eq!(running.evaluations(&body.to_string()).decision(), (false, "suppressed".to_owned()));
     }
+}
+
+#[test]
+fn an_item_that_cannot_be_decided_says_so_where_the_system_wants_an_error() {
+    let running = Running::with(POLICY, "admt_system", None, 64 << 20);
+    running.gate.set_ready(true);
+    let of = |system: &str| {
+        let item: Value = serde_json::from_str(&asks(("account_id", "a"), "infer", system)).unwrap();
+        let answer = running.evaluations(&json!({ "evaluations": [item] }).to_string());
+        assert_eq!(answer.status, 200);
+        let item = answer.json()["evaluations"][0].clone();
+        assert_eq!((&item["decision"], &item["context"]["reason"]), (&json!(false), &json!("stale")));
+        item["context"]["error"]["status"].clone()
+    };
+    assert_eq!(of("credit"), 503, "on_stale is error");
+    assert_eq!(of("hiring"), Value::Null, "on_stale is deny: that is a decision");
+}
+
+#[test]
+fn a_batch_that_would_record_too_much_is_refused_whole() {
+    let running = Running::start();
+    let of = |count: usize| {
+        let mut body: Value = serde_json::from_str(&asks(("account_id", "hired"), "infer", "hiring")).unwrap();
+        body["context"] = json!({ "review": { "cv": "x".repeat(16_000) } });
+        body["evaluations"] = vec![json!({}); count].into();
+        running.evaluations(&body.to_string()).status
+    };
+    assert_eq!((of(20), of(600)), (200, 413));
+    assert_eq!(running.records().len(), 20);
 }

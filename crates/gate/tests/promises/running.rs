@@ -1,18 +1,21 @@
 //! A gate that listens, without a Kafka behind it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quell_decision::{Change, Reason, RightStanding, Rules, State, Suppressions};
 use quell_domain::{Identifier, Millis, hashed_email};
+use quell_gate::certificates::{Archive, Certificates, KeyDirectory, KeyWatch, Keys};
 use quell_gate::http::{GateOptions, GateServer};
 use quell_gate::local_copy::{LocalCopy, Positions};
+use quell_gate::reviews::Outcome;
 use quell_gate::spool::{Spool, SpoolOptions, SpoolWriter};
-use quell_gate::{Gate, Parts};
+use quell_gate::{Gate, KafkaSettings, Parts};
 use quell_http::Token;
 use quell_telemetry::gate::{GateMetrics, GateValues};
-use quell_wire::{Encoder, Format};
+use quell_wire::{Decoder, Encoder, Format};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -43,6 +46,9 @@ max_staleness = "10s"
 opt_out = "appeal"
 "#;
 
+/// What reviewers show.
+pub const REVIEWER: &str = "reviewers-only";
+
 pub struct Running {
     pub gate: Arc<Gate>,
     pub dir: TempDir,
@@ -50,6 +56,7 @@ pub struct Running {
     index: Arc<Suppressions>,
     server: Option<GateServer>,
     writer: Option<SpoolWriter>,
+    watch: Option<KeyWatch>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -102,6 +109,7 @@ impl Running {
         let values = GateValues {
             systems: rules.systems().iter().map(|system| system.name.clone()).collect(),
             reasons: Reason::ALL.iter().map(|reason| (reason.as_str(), reason.permits())).collect(),
+            outcomes: Outcome::ALL.map(Outcome::as_str).to_vec(),
         };
         let metrics = GateMetrics::new("test", &values);
         let files = Arc::default();
@@ -120,16 +128,20 @@ impl Running {
             // So that records can be read here.
             encoder: Encoder::new(Format::Json, None),
             decisions: "quell.decisions".to_owned(),
+            reviews: "quell.reviews".to_owned(),
             metrics,
+            certificates: certificates(),
         };
         let gate = Arc::new(Gate::new(parts).unwrap());
+        let watch = Some(KeyWatch::start(KeyDirectory::new(dir.path().join("keys")), Arc::clone(&gate)).unwrap());
         let options = GateOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             token: token.map(|token| Token::new(token).unwrap()),
+            reviews_token: Some(Token::new(REVIEWER).unwrap()),
             url: None,
         };
         let server = runtime.block_on(GateServer::start(options, Arc::clone(&gate))).unwrap();
-        Self { gate, dir, copy, index, server: Some(server), writer: Some(writer), runtime }
+        Self { gate, dir, copy, index, server: Some(server), writer: Some(writer), watch, runtime }
     }
 
     pub fn hears(&mut self, identifier: &Identifier, rights: &[(&str, bool)]) {
@@ -146,6 +158,11 @@ impl Running {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.as_ref().unwrap().address())
+    }
+
+    /// Where its keys are.
+    pub fn keys(&self) -> KeyDirectory {
+        KeyDirectory::new(self.dir.path().join("keys"))
     }
 
     pub fn get(&self, path: &str) -> Answered {
@@ -188,17 +205,54 @@ impl Running {
     pub fn records(mut self) -> Vec<Value> {
         self.runtime.block_on(self.server.take().unwrap().stop());
         let spool = self.dir.path().join("spool");
+        self.watch.take().unwrap().stop();
         drop(self.gate);
         self.writer.take().unwrap().join();
         records_in(&spool)
     }
 }
 
-/// What stands in a spool: the JSON of each record, found by its braces.
+/// Without a key, and with a Kafka that is not there.
+fn certificates() -> Certificates {
+    let kafka = KafkaSettings { bootstrap_servers: "127.0.0.1:1".to_owned(), client: BTreeMap::new() };
+    let archive = Archive::new(kafka, "quell.decisions".to_owned(), Decoder::new(None));
+    Certificates::new(Keys::default(), Some("https://gate.example.com".to_owned()), archive)
+}
+
+/// Waits until something is there.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < ANSWER_DEADLINE, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// The decisions in a spool, in the order of their ids.
 pub fn records_in(spool: &Path) -> Vec<Value> {
+    let mut records = json_in(spool);
+    records.retain(|record| record.get("decision_id").is_some());
+    records.sort_by_key(|record| record["decision_id"].as_str().unwrap().to_owned());
+    records
+}
+
+/// The states of reviews in a spool, in the order in which they were recorded.
+pub fn reviews_in(spool: &Path) -> Vec<Value> {
+    let mut records = json_in(spool);
+    records.retain(|record| record.get("review_id").is_some());
+    records
+}
+
+/// What stands in a spool: the JSON of each record, found by its braces.
+fn json_in(spool: &Path) -> Vec<Value> {
     let mut records = Vec::new();
-    for entry in std::fs::read_dir(spool).unwrap() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+    let mut segments: Vec<_> = std::fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    for segment in segments {
+        let bytes = std::fs::read(segment).unwrap();
         let mut rest = bytes.as_slice();
         while let Some(at) = rest.windows(2).position(|two| two == b"{\"") {
             let mut values = serde_json::Deserializer::from_slice(&rest[at..]).into_iter::<Value>();
@@ -211,7 +265,6 @@ pub fn records_in(spool: &Path) -> Vec<Value> {
             }
         }
     }
-    records.sort_by_key(|record| record["decision_id"].as_str().unwrap().to_owned());
     records
 }
 

@@ -24,9 +24,10 @@ fn a_deny_is_200_and_says_what_is_to_be_done_instead() {
     let context = &answered.json()["context"];
     let named = json!([context["right"], context["choice_id"], context["since"], context["inherited"]]);
     assert_eq!(named, json!(["admt:hiring", "choice-of-admt:hiring", 1_780_000_000_000i64, true]));
-    let expected = json!([{
-        "id": context["decision_id"], "type": "custom", "properties": { "action": "human_review" },
-    }]);
+    let id = &context["decision_id"];
+    let url = running.url(&format!("/v1/reviews/{}", id.as_str().unwrap()));
+    let properties = json!({ "action": "human_review", "review_id": id, "review_url": url });
+    let expected = json!([{ "id": id, "type": "custom", "properties": properties }]);
     assert_eq!(context["obligations"], expected);
 }
 

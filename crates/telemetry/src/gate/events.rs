@@ -1,6 +1,7 @@
 //! What happens at a gate.
 
 use std::error::Error;
+use std::ops::AddAssign;
 use std::path::Path;
 use std::time::Duration;
 
@@ -220,16 +221,100 @@ impl GateEvent for SpoolStalled<'_> {
     }
 }
 
-/// Records of decisions have arrived in Kafka.
-#[derive(Clone, Copy, Debug)]
-pub struct DecisionsDelivered {
-    /// How many.
-    pub records: u64,
+/// Records have arrived in Kafka.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordsDelivered {
+    /// Of how many decisions.
+    pub decisions: u64,
+    /// Of reviews: how many.
+    pub reviews: u64,
 }
 
-impl GateEvent for DecisionsDelivered {
+impl AddAssign for RecordsDelivered {
+    fn add_assign(&mut self, more: Self) {
+        self.decisions += more.decisions;
+        self.reviews += more.reviews;
+    }
+}
+
+impl GateEvent for RecordsDelivered {
     fn emit(&self, metrics: &GateMetrics) {
-        metrics.series.delivered.inc_by(self.records);
-        tracing::debug!(target: "quell::gate", records = self.records, "decisions delivered");
+        metrics.series.delivered.inc_by(self.decisions);
+        metrics.series.reviews_delivered.inc_by(self.reviews);
+        tracing::debug!(
+            target: "quell::gate",
+            decisions = self.decisions,
+            reviews = self.reviews,
+            "records delivered"
+        );
+    }
+}
+
+/// The directory of keys has changed: from now on these are published, and one of them signs.
+#[derive(Clone, Copy, Debug)]
+pub struct KeysRead<'a> {
+    /// How many there are.
+    pub keys: usize,
+    /// The one that signs now, if there is one.
+    pub in_use: Option<&'a str>,
+}
+
+impl GateEvent for KeysRead<'_> {
+    fn emit(&self, _: &GateMetrics) {
+        tracing::info!(target: "quell::gate", keys = self.keys, in_use = self.in_use, "the keys have changed");
+    }
+}
+
+/// The directory of keys cannot be read any more: those that were read last are held to.
+#[derive(Clone, Copy, Debug)]
+pub struct KeysRefused<'a> {
+    /// Why.
+    pub error: &'a dyn Error,
+}
+
+impl GateEvent for KeysRefused<'_> {
+    fn emit(&self, _: &GateMetrics) {
+        tracing::error!(
+            target: "quell::gate",
+            error = %self.error,
+            "the keys cannot be read; those that were read last are held to"
+        );
+    }
+}
+
+/// A review has two resolutions: two humans were at it at once, at two gates.
+#[derive(Clone, Debug)]
+pub struct ReviewResolvedTwice<'a> {
+    /// Its id.
+    pub review_id: &'a str,
+}
+
+impl GateEvent for ReviewResolvedTwice<'_> {
+    fn emit(&self, metrics: &GateMetrics) {
+        metrics.series.reviews_resolved_twice.inc();
+        tracing::warn!(
+            target: "quell::gate",
+            review_id = self.review_id,
+            "a review was resolved twice at once; the earlier resolution holds"
+        );
+    }
+}
+
+/// A record of the reviews' topic says nothing that can be understood.
+#[derive(Clone, Debug)]
+pub struct ReviewNotUnderstood<'a> {
+    /// Where it stands.
+    pub partition: i32,
+    /// Likewise.
+    pub offset: i64,
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl GateEvent for ReviewNotUnderstood<'_> {
+    fn emit(&self, metrics: &GateMetrics) {
+        metrics.series.reviews_not_understood.inc();
+        let Self { partition, offset, reason } = self;
+        tracing::error!(target: "quell::gate", partition, offset, reason, "a review cannot be understood");
     }
 }

@@ -1,9 +1,10 @@
 //! The metrics of a gate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::definitions;
 use crate::metrics::{RenderError, counter, counters, float_gauge, gauge, gauges, histogram};
@@ -18,6 +19,8 @@ pub struct GateValues {
     pub systems: Vec<String>,
     /// The reasons, each with whether it is a permit.
     pub reasons: Vec<(&'static str, bool)>,
+    /// How reviews are resolved.
+    pub outcomes: Vec<&'static str>,
 }
 
 /// Why a question got no decision.
@@ -67,9 +70,17 @@ pub(crate) struct Series {
     pub(crate) spool_bytes: IntGauge,
     pub(crate) spool_stalls: IntCounter,
     pub(crate) delivered: IntCounter,
+    keys_refused: IntGauge,
     pub(crate) policies_taken: IntCounter,
     pub(crate) policies_refused: IntCounter,
     pub(crate) policy_refused: IntGauge,
+    pub(crate) reviews_delivered: IntCounter,
+    reviews_pending: IntGaugeVec,
+    reviews_oldest: Gauge,
+    reviews_left_out: IntGauge,
+    reviews_resolved: IntCounterVec,
+    pub(crate) reviews_resolved_twice: IntCounter,
+    pub(crate) reviews_not_understood: IntCounter,
 }
 
 impl GateMetrics {
@@ -85,6 +96,12 @@ impl GateMetrics {
         }
         let refused = counters(&registry, definitions::GATE_REFUSED);
         Refused::ALL.iter().for_each(|why| refused.with_label_values(&[why.as_str()]).reset());
+        let reviews_pending = gauges(&registry, definitions::GATE_REVIEWS_PENDING);
+        for system in values.systems.iter().map(String::as_str).chain([UNKNOWN]) {
+            reviews_pending.with_label_values(&[system]).set(0);
+        }
+        let reviews_resolved = counters(&registry, definitions::GATE_REVIEWS_RESOLVED);
+        values.outcomes.iter().for_each(|outcome| reviews_resolved.with_label_values(&[outcome]).reset());
         gauges(&registry, definitions::BUILD_INFO).with_label_values(&[version]).set(1);
         let staleness = float_gauge(&registry, definitions::GATE_STALENESS);
         staleness.set(f64::INFINITY);
@@ -102,6 +119,14 @@ impl GateMetrics {
             spool_bytes: gauge(&registry, definitions::GATE_SPOOL_BYTES),
             spool_stalls: counter(&registry, definitions::GATE_SPOOL_STALLS),
             delivered: counter(&registry, definitions::GATE_DELIVERED),
+            keys_refused: gauge(&registry, definitions::GATE_KEYS_REFUSED),
+            reviews_delivered: counter(&registry, definitions::GATE_REVIEWS_DELIVERED),
+            reviews_oldest: float_gauge(&registry, definitions::GATE_REVIEWS_OLDEST),
+            reviews_left_out: gauge(&registry, definitions::GATE_REVIEWS_LEFT_OUT),
+            reviews_resolved_twice: counter(&registry, definitions::GATE_REVIEWS_RESOLVED_TWICE),
+            reviews_not_understood: counter(&registry, definitions::GATE_REVIEWS_NOT_UNDERSTOOD),
+            reviews_pending,
+            reviews_resolved,
             staleness,
             decisions,
             refused,
@@ -130,6 +155,11 @@ impl GateMetrics {
         self.series.ready.set(i64::from(ready));
     }
 
+    /// Whether the keys cannot be read as they are now, and those that were read last are held to.
+    pub fn set_keys_refused(&self, refused: bool) {
+        self.series.keys_refused.set(i64::from(refused));
+    }
+
     /// How many identifiers are in the index.
     pub fn set_suppressed(&self, count: usize) {
         self.series.suppressed.set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -148,6 +178,31 @@ impl GateMetrics {
     /// How large the local copy is.
     pub fn set_copy_bytes(&self, bytes: u64) {
         self.series.copy_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How many reviews are pending, by system; those of what is no system of the policy (any more) are counted together.
+    pub fn set_reviews_pending<'a>(&self, systems: impl Iterator<Item = &'a str>, pending: &BTreeMap<String, usize>) {
+        let mut counts: BTreeMap<&str, usize> = systems.chain([UNKNOWN]).map(|system| (system, 0)).collect();
+        for (system, count) in pending {
+            let known = if counts.contains_key(system.as_str()) { system.as_str() } else { UNKNOWN };
+            *counts.entry(known).or_default() += count;
+        }
+        self.series.reviews_pending.reset();
+        for (system, count) in counts {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.series.reviews_pending.with_label_values(&[system]).set(count);
+        }
+    }
+
+    /// How long the oldest pending review has waited, and whether there are more than are known.
+    pub fn set_reviews_oldest(&self, oldest: Duration, has_left_out: bool) {
+        self.series.reviews_oldest.set(oldest.as_secs_f64());
+        self.series.reviews_left_out.set(i64::from(has_left_out));
+    }
+
+    /// A review was resolved.
+    pub fn review_resolved(&self, outcome: &str) {
+        self.series.reviews_resolved.with_label_values(&[outcome]).inc();
     }
 
     /// A record of the suppressions' topic could not be understood.
@@ -176,8 +231,11 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_gate_has_the_name_and_the_labels_of_the_contract() {
-        let values =
-            GateValues { systems: vec!["hiring".to_owned()], reasons: vec![("clear", true), ("stale", false)] };
+        let values = GateValues {
+            systems: vec!["hiring".to_owned()],
+            reasons: vec![("clear", true), ("stale", false)],
+            outcomes: vec!["granted"],
+        };
         let text = GateMetrics::new("1.2.3", &values).text().unwrap();
         let series = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
         insta::assert_snapshot!(series.collect::<Vec<_>>().join("\n"), @r#"
@@ -192,6 +250,7 @@ mod tests {
         quell_gate_decisions_total{decision="permit",reason="clear",system="hiring"} 0
         quell_gate_decisions_total{decision="permit",reason="clear",system="unknown"} 0
         quell_gate_identifiers 0
+        quell_gate_keys_refused 0
         quell_gate_policies_total{outcome="refused"} 0
         quell_gate_policies_total{outcome="taken"} 0
         quell_gate_policy_refused 0
@@ -201,6 +260,14 @@ mod tests {
         quell_gate_refused_total{reason="not_ready"} 0
         quell_gate_refused_total{reason="not_recorded"} 0
         quell_gate_refused_total{reason="unauthorized"} 0
+        quell_gate_reviews_delivered_total 0
+        quell_gate_reviews_left_out 0
+        quell_gate_reviews_not_understood_total 0
+        quell_gate_reviews_oldest_pending_seconds 0
+        quell_gate_reviews_pending{system="hiring"} 0
+        quell_gate_reviews_pending{system="unknown"} 0
+        quell_gate_reviews_resolved_total{outcome="granted"} 0
+        quell_gate_reviews_resolved_twice_total 0
         quell_gate_spool_bytes 0
         quell_gate_spool_stalls_total 0
         quell_gate_staleness_seconds inf

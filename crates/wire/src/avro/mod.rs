@@ -4,5 +4,7 @@ mod reader;
 mod records;
 mod writer;
 
-pub(crate) use records::{ack, choice, link, suppression, watermark};
-pub(crate) use writer::{write_ack, write_choice, write_decision, write_link, write_suppression, write_watermark};
+pub(crate) use records::{ack, choice, link, review, suppression, watermark};
+pub(crate) use writer::{
+    write_ack, write_choice, write_decision, write_link, write_review, write_suppression, write_watermark,
+};

@@ -56,9 +56,14 @@ impl<'a> Reader<'a> {
     }
 
     pub fn optional_string(&mut self) -> Result<Option<&'a str>, Fault> {
+        self.union(Self::string)
+    }
+
+    /// A union of null and something.
+    pub fn union<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
         match self.long()? {
             0 => Ok(None),
-            1 => self.string().map(Some),
+            1 => read(self).map(Some),
             _ => Err("has a union of an unknown branch"),
         }
     }

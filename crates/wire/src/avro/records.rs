@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use quell_domain::{AckOutcome, Action, RawAck, RawChoice, RawIdentifier, RawLink};
 
 use super::reader::{Fault, Reader};
-use crate::message::{NamedIdentifier, RightMessage, SuppressionMessage, WatermarkMessage};
+use crate::message::{
+    NamedIdentifier, ResolutionMessage, ReviewMessage, RightMessage, SuppressionMessage, WatermarkMessage,
+};
 
 fn identifier<'a>(reader: &mut Reader<'a>) -> Result<RawIdentifier<'a>, Fault> {
     Ok(RawIdentifier { identifier_type: reader.text()?, value: reader.text()? })
@@ -102,4 +104,50 @@ pub(crate) fn watermark(bytes: &[u8]) -> Result<WatermarkMessage, Fault> {
     };
     reader.end()?;
     Ok(message)
+}
+
+/// A `Review`.
+pub(crate) fn review(bytes: &[u8]) -> Result<ReviewMessage, Fault> {
+    let reader = &mut Reader(bytes);
+    let text = |reader: &mut Reader<'_>| reader.string().map(str::to_owned);
+    let review_id = text(reader)?;
+    let created_at = reader.long()?;
+    let subject = identifier(reader)?;
+    let (action, system, reason) = (text(reader)?, text(reader)?, text(reader)?);
+    let (right, choice_id) = (reader.union(text)?, reader.union(text)?);
+    let (since, inherited) = (reader.union(Reader::long)?, reader.union(Reader::boolean)?);
+    let significant_decision = reader.union(text)?;
+    let (policy_version, policy_sha256) = (text(reader)?, text(reader)?);
+    let (model_name, model_version) = (reader.union(text)?, reader.union(text)?);
+    let (input_sha256, request_id) = (reader.union(text)?, reader.union(text)?);
+    let material = reader.union(text)?;
+    let resolution = reader.union(|reader| {
+        let by = text(reader)?;
+        let at = reader.long()?;
+        let outcome = text(reader)?;
+        let (changed_proposal, note) = (reader.union(Reader::boolean)?, reader.union(text)?);
+        Ok(ResolutionMessage { at, by, outcome, changed_proposal, note })
+    })?;
+    reader.end()?;
+    Ok(ReviewMessage {
+        review_id,
+        created_at,
+        subject: NamedIdentifier::new(subject.identifier_type, subject.value),
+        action,
+        system,
+        reason,
+        right,
+        choice_id,
+        since,
+        inherited,
+        significant_decision,
+        policy_version,
+        policy_sha256,
+        model_name,
+        model_version,
+        input_sha256,
+        request_id,
+        material,
+        resolution,
+    })
 }

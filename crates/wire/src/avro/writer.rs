@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use quell_domain::{AckOutcome, Action, Identifier, Policy, Suppression};
 
-use crate::message::{AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, WatermarkMessage};
+use crate::message::{
+    AckMessage, ChoiceMessage, DecisionMessage, LinkMessage, NamedIdentifier, ReviewMessage, WatermarkMessage,
+};
 
 struct Writer<'a>(&'a mut Vec<u8>);
 
@@ -170,4 +172,34 @@ pub(crate) fn write_decision(out: &mut Vec<u8>, message: &DecisionMessage<'_>) {
     writer.optional(message.request_id);
     writer.string(message.asked_by);
     writer.string(message.software_version);
+}
+
+/// A `Review`.
+pub(crate) fn write_review(out: &mut Vec<u8>, message: &ReviewMessage) {
+    let mut writer = Writer(out);
+    writer.string(&message.review_id);
+    writer.long(message.created_at);
+    writer.identifier(&message.subject);
+    writer.string(&message.action);
+    writer.string(&message.system);
+    writer.string(&message.reason);
+    writer.optional(message.right.as_deref());
+    writer.optional(message.choice_id.as_deref());
+    writer.union(message.since, Writer::long);
+    writer.union(message.inherited, Writer::boolean);
+    writer.optional(message.significant_decision.as_deref());
+    writer.string(&message.policy_version);
+    writer.string(&message.policy_sha256);
+    writer.optional(message.model_name.as_deref());
+    writer.optional(message.model_version.as_deref());
+    writer.optional(message.input_sha256.as_deref());
+    writer.optional(message.request_id.as_deref());
+    writer.optional(message.material.as_deref());
+    writer.union(message.resolution.as_ref(), |writer, resolution| {
+        writer.string(&resolution.by);
+        writer.long(resolution.at);
+        writer.string(&resolution.outcome);
+        writer.union(resolution.changed_proposal, Writer::boolean);
+        writer.optional(resolution.note.as_deref());
+    });
 }

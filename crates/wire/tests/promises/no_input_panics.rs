@@ -17,6 +17,8 @@ fn read_as_everything(decoder: &Decoder, bytes: &[u8]) {
         decoder.link(Some(bytes)).err(),
         decoder.ack(Some(bytes)).err(),
         decoder.suppression(Some(bytes)).err(),
+        decoder.watermark(Some(bytes)).err(),
+        decoder.review(Some(bytes)).err(),
     ];
     let refused = |fault: &DecodeError| matches!(fault, DecodeError::Malformed(message) if !message.is_empty());
     assert!(faults.iter().flatten().all(refused), "{faults:?}");
