@@ -6,12 +6,12 @@ export CARGO_TARGET_DIR
 # rustup's own place, for a shell that was opened before Rust was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo up down test check simulate torture bench profile
+.PHONY: help demo up down test check simulate torture bench bench-gate profile
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  KAFKA_BOOTSTRAP=host:port makes demo and up use a broker that is already there."
 
@@ -63,6 +63,11 @@ ifeq ($(AXIS),parts)
 else
 	$(CARGO_TARGET_DIR)/release/quell-bench $(or $(AXIS),run) $(if $(QUICK),--quick)
 endif
+
+bench-gate: ## the gate beside a bare handler and Open Policy Agent; QUICK=1 for rough figures
+	@dev/setup --bench-gate
+	cargo build --release --locked --package quell --package quell-bench --package quell-constant
+	@bench/gate $(if $(QUICK),--quick)
 
 profile: ## a flame graph of the engine while it works off a backlog; needs perf (Linux)
 	@dev/setup

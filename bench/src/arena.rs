@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use quell_testbed::broker::broker;
 use tempfile::TempDir;
 
-use crate::contestant::Contestant;
 use crate::topics::{Inputs, create};
 
 pub struct Arena {
@@ -46,9 +45,9 @@ impl Arena {
     }
 
     /// No figure counts without the right state, and whoever wants to know why it was not needs the logs.
-    pub fn fail(&self, contestant: Contestant, fault: &str) -> ! {
+    pub fn fail(&self, name: &str, fault: &str) -> ! {
         self.dir.borrow_mut().disable_cleanup(true);
-        panic!("{}: {fault}; the logs are in {}", contestant.name(), self.path.display());
+        panic!("{name}: {fault}; the logs are in {}", self.path.display());
     }
 
     pub fn new_name(&self) -> String {

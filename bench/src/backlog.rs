@@ -91,7 +91,7 @@ impl Backlog {
         let usage = last.since(&first);
         let peak_memory_bytes = running.peak_memory();
         let reader = Reader::start(bootstrap, &running.prefix, contestant.written());
-        self.check(contestant.written(), &reader).unwrap_or_else(|fault| arena.fail(contestant, &fault));
+        self.check(contestant.written(), &reader).unwrap_or_else(|fault| arena.fail(contestant.name(), &fault));
         drop(reader);
         BacklogRun {
             contestant,

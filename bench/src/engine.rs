@@ -16,12 +16,16 @@ pub struct Deployment {
     pub name: String,
 }
 
+/// The policy, with topics of its own.
+pub fn policy(name: &str) -> String {
+    let policy = std::fs::read_to_string(tree().join("deploy/policy.toml")).unwrap();
+    policy.replace("topic = \"", &format!("topic = \"{name}."))
+}
+
 impl Deployment {
     /// Makes its topics.
     pub fn new(bootstrap: &str, inputs: &Inputs, dir: &Path, name: &str) -> Self {
-        let policy = std::fs::read_to_string(tree().join("deploy/policy.toml")).unwrap();
-        let policy = policy.replace("topic = \"", &format!("topic = \"{name}."));
-        std::fs::write(dir.join(format!("{name}-policy.toml")), policy).unwrap();
+        std::fs::write(dir.join(format!("{name}-policy.toml")), policy(name)).unwrap();
         let (bootstrap, inputs) = (bootstrap.to_owned(), inputs.clone());
         let deployment = Self { bootstrap, inputs, dir: dir.to_path_buf(), name: name.to_owned() };
         let made = quell(&deployment.configure(0, 1), &["topics", "create"]);

@@ -57,7 +57,7 @@ pub fn run(arena: &Arena, millions: &[u32]) -> Vec<GrowthRun> {
     let runs = millions.iter().map(|millions| growing.measure_at(millions * 1_000_000)).collect();
     let reader = Reader::start(arena.bootstrap(), &growing.running.prefix, Written::Suppressions);
     let checked = reader.expect(&growing.expectation, READ).and_then(|()| reader.seen().check_messages());
-    checked.unwrap_or_else(|fault| arena.fail(Contestant::Quell, &fault));
+    checked.unwrap_or_else(|fault| arena.fail(Contestant::Quell.name(), &fault));
     drop(reader);
     growing.running.finish();
     runs

@@ -63,7 +63,7 @@ fn share(arena: &Arena, workload: &Workload, expectation: &Expectation, count: u
     let messages = instances.iter().map(|one| one.count("quell_graph_messages_total", &["remote"])).sum();
     let reader = Reader::start(bootstrap, &name, Written::Suppressions);
     let checked = reader.expect(expectation, READ).and_then(|()| reader.seen().check_messages());
-    checked.unwrap_or_else(|fault| arena.fail(Contestant::Quell, &fault));
+    checked.unwrap_or_else(|fault| arena.fail(Contestant::Quell.name(), &fault));
     InstancesRun {
         instances: count,
         events,

@@ -43,7 +43,7 @@ impl Pace {
         }
     }
 
-    fn workload(self, seed: u64) -> Workload {
+    pub fn workload(self, seed: u64) -> Workload {
         match self {
             Self::Steady { per_second, seconds } => Workload::of_events(seed, (per_second * seconds) as usize),
             Self::Idle { opt_outs } => Workload::lone_opt_outs(seed, opt_outs),
@@ -140,6 +140,6 @@ impl<'a> Session<'a> {
             Written::Keys => self.reader.expect_messages(3 * self.choices, SETTLE),
         };
         let checked = state.and_then(|()| self.reader.seen().check_messages());
-        checked.unwrap_or_else(|fault| self.arena.fail(self.contestant, &fault));
+        checked.unwrap_or_else(|fault| self.arena.fail(self.contestant.name(), &fault));
     }
 }

@@ -26,6 +26,7 @@ pub mod contestant;
 pub mod engine;
 pub mod expectation;
 pub mod figures;
+pub mod gate;
 pub mod growth;
 pub mod instances;
 pub mod latency;

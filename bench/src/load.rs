@@ -12,8 +12,8 @@ use crate::chance::Random;
 use crate::topics::{Inputs, client};
 use crate::workload::{Event, EventWriter, Workload};
 
-/// How many events are written before librdkafka is looked after.
-const BURST: usize = 1024;
+/// How many records are written before librdkafka is looked after.
+pub const BURST: usize = 1024;
 /// A pace is kept to this.
 const NAP: Duration = Duration::from_millis(1);
 
@@ -55,9 +55,9 @@ pub fn at_once(bootstrap: &str, inputs: &Inputs, workload: &Workload, events: &[
         for event in burst {
             loader.send(*event, None);
         }
-        loader.producer.poll(Duration::ZERO);
+        loader.sender.look();
     }
-    loader.finish();
+    loader.sender.settle();
 }
 
 /// So many events a second. Each happens when it is sent.
@@ -74,15 +74,58 @@ pub fn paced(bootstrap: &str, inputs: &Inputs, workload: &Workload, per_second: 
             sent.keys.push(loader.send(workload.events[sent.at.len()], Some((now / 1000) as i64)));
             sent.at.push(now);
         }
-        loader.producer.poll(Duration::ZERO);
+        loader.sender.look();
         std::thread::sleep(due(sent.at.len()).saturating_sub(began.elapsed()).max(NAP));
     }
-    loader.finish();
+    loader.sender.settle();
     sent
 }
 
+/// Writes records, and sees that all of them arrive.
+pub struct Sender(BaseProducer<Deliveries>);
+
+impl Sender {
+    pub fn new(bootstrap: &str, linger_millis: &str) -> Self {
+        let producer = client(bootstrap)
+            .set("linger.ms", linger_millis)
+            .set("batch.size", "1000000")
+            .set("batch.num.messages", "20000")
+            .set("queue.buffering.max.messages", "2000000")
+            .set("queue.buffering.max.kbytes", "524288")
+            .create_with_context(Deliveries::default())
+            .unwrap();
+        Self(producer)
+    }
+
+    /// Learns where a topic's records go, so that the first need not wait for that.
+    pub fn prepare(&self, topic: &str) {
+        self.0.client().fetch_metadata(Some(topic), DEADLINE).unwrap();
+    }
+
+    pub fn send(&self, topic: &str, key: &[u8], value: &[u8]) {
+        let mut record = BaseRecord::to(topic).key(key).payload(value);
+        while let Err((_, back)) = self.0.send(record) {
+            record = back;
+            self.0.poll(NAP);
+        }
+    }
+
+    /// Hears of what has arrived.
+    pub fn look(&self) {
+        self.0.poll(Duration::ZERO);
+    }
+
+    /// Waits until all has arrived.
+    pub fn settle(&self) {
+        while self.0.in_flight_count() > 0 {
+            self.0.poll(NAP);
+        }
+        assert_eq!(self.0.context().failed.load(Ordering::Relaxed), 0, "records were not delivered");
+    }
+}
+
 struct Loader<'a> {
-    producer: BaseProducer<Deliveries>,
+    sender: Sender,
     inputs: &'a Inputs,
     workload: &'a Workload,
     writer: EventWriter,
@@ -91,39 +134,16 @@ struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     fn new(bootstrap: &str, inputs: &'a Inputs, workload: &'a Workload, linger_millis: &str) -> Self {
-        let producer: BaseProducer<Deliveries> = client(bootstrap)
-            .set("linger.ms", linger_millis)
-            .set("batch.size", "1000000")
-            .set("batch.num.messages", "20000")
-            .set("queue.buffering.max.messages", "2000000")
-            .set("queue.buffering.max.kbytes", "524288")
-            .create_with_context(Deliveries::default())
-            .unwrap();
-        for topic in inputs.names() {
-            // So that the first events need not wait until the client knows where to send them.
-            producer.client().fetch_metadata(Some(topic), DEADLINE).unwrap();
-        }
-        Self { producer, inputs, workload, writer: EventWriter::new(), keys: Random::new(&[workload.seed, 4]) }
+        let sender = Sender::new(bootstrap, linger_millis);
+        inputs.names().into_iter().for_each(|topic| sender.prepare(topic));
+        Self { sender, inputs, workload, writer: EventWriter::new(), keys: Random::new(&[workload.seed, 4]) }
     }
 
     /// Writes one, and returns its key.
     fn send(&mut self, event: Event, now: Option<i64>) -> u64 {
         let value = self.writer.write(self.workload, event, now);
         let key = self.keys.next();
-        let key_bytes = key.to_be_bytes();
-        let topic = if event.is_choice() { &self.inputs.choices } else { &self.inputs.links };
-        let mut record = BaseRecord::to(topic).key(&key_bytes).payload(&value);
-        while let Err((_, back)) = self.producer.send(record) {
-            record = back;
-            self.producer.poll(NAP);
-        }
+        self.sender.send(self.inputs.of_event(event), &key.to_be_bytes(), &value);
         key
-    }
-
-    fn finish(self) {
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(NAP);
-        }
-        assert_eq!(self.producer.context().failed.load(Ordering::Relaxed), 0, "events were not delivered");
     }
 }

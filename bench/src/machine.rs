@@ -50,7 +50,7 @@ impl Reading {
 }
 
 /// User and system time of a process, all its threads, those that ended too.
-fn cpu_seconds(process: u32) -> f64 {
+pub fn cpu_seconds(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The name, in brackets, may have spaces.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
@@ -69,8 +69,17 @@ fn busy_seconds() -> f64 {
 
 /// The most memory that a process ever had at once, in bytes.
 pub fn peak_memory(process: u32) -> u64 {
+    memory(process, "VmHWM:")
+}
+
+/// The memory that a process has now, in bytes.
+pub fn resident_memory(process: u32) -> u64 {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
@@ -122,7 +131,8 @@ impl Circumstances {
     }
 }
 
-fn said_by(program: &str, arguments: &[&str]) -> String {
+/// The first line that a program says.
+pub fn said_by(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).current_dir(quell_testbed::tree()).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines().next().unwrap_or("unknown").to_owned()

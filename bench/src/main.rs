@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use quell_bench::arena::Arena;
 use quell_bench::backlog::{Backlog, BacklogRun, warm_up};
 use quell_bench::contestant::Contestant;
+use quell_bench::gate::{self, server::Server};
 use quell_bench::growth;
 use quell_bench::instances;
 use quell_bench::latency::{self, LatencyRun, Pace};
@@ -75,6 +76,21 @@ enum Command {
     },
     /// docs/performance.md anew, of the results that there are
     Page,
+    /// The gate, beside a bare handler and Open Policy Agent
+    Gate {
+        /// A round of some seconds, and no ten million: rough figures in some minutes
+        #[arg(long)]
+        quick: bool,
+    },
+    /// The gate beside a bare handler alone: for whoever changes it. Keeps no results
+    GateAlone {
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+
+        /// Of each server in each round
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+    },
     /// Quell alone, on one instance, two and three
     Instances {
         #[arg(long, default_value_t = 150_000)]
@@ -95,6 +111,8 @@ fn main() {
         }
         Command::Profile { file } => profile(&file),
         Command::Page => page::write(),
+        Command::Gate { quick } => gate(quick),
+        Command::GateAlone { rounds, seconds } => gate_alone(rounds, seconds),
         Command::Instances { consumers } => {
             keep("instances", instances::run(&arena(), consumers, INSTANCES_MAX), instances::table);
         }
@@ -185,6 +203,40 @@ fn alone(consumers: u32, rounds: u32) {
 fn shapes(events: u32, rounds: u32) {
     let runs = shapes::run(&arena(), events, rounds, |line| println!("{line}"));
     keep("shapes", runs, shapes::table);
+}
+
+fn gate(quick: bool) {
+    let arena = arena();
+    let tell = |line: &str| println!("{line}");
+    let prefix = if quick { "quick-" } else { "" };
+    let (rounds, seconds) = if quick { (1, 2.0) } else { (3, 4.0) };
+    let (contest, mut starts) = gate::contest(&arena, &Server::ALL, rounds, seconds, tell);
+    println!("\n{}", gate::tables::contest(&contest));
+    gate_results(&contest).write(&format!("{prefix}gate"));
+    let (opt_outs, seconds) = if quick { (30, 10) } else { (200, 30) };
+    let reach = gate::reach(&arena, &[Pace::Idle { opt_outs }, Pace::Steady { per_second: 2000, seconds }]);
+    println!("\n{}", gate::tables::reach(&reach));
+    gate_results(&reach).write(&format!("{prefix}gate-reach"));
+    gate_results(&starts).write(&format!("{prefix}gate-starts"));
+    if !quick {
+        starts.extend(gate::many(&arena, tell));
+        gate_results(&starts).write("gate-starts");
+    }
+    println!("\n{}", gate::tables::starts(&starts));
+    println!("{AIMS_HEAD}{}{}", gate::tables::contest_aims(&contest), gate::tables::start_aims(&starts));
+    if !quick {
+        page::write();
+    }
+}
+
+fn gate_results<Run: Clone + Serialize + DeserializeOwned>(runs: &[Run]) -> Results<Run> {
+    let mut results = Results::of("make bench-gate", runs.to_vec());
+    results.circumstances.versions.extend(gate::versions());
+    results
+}
+
+fn gate_alone(rounds: u32, seconds: f64) {
+    gate::contest(&arena(), &[Server::Constant, Server::Quell], rounds, seconds, |line| println!("{line}"));
 }
 
 /// Not warmed up: nobody compares this with anything.

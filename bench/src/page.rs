@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use quell_testbed::tree;
 
 use crate::backlog::BacklogRun;
+use crate::gate::{self, contest::GateRun, reach::ReachRun, starts::StartRun};
 use crate::growth::{self, GrowthRun};
 use crate::instances::{self, InstancesRun};
 use crate::latency::LatencyRun;
@@ -17,7 +18,7 @@ use crate::tables;
 const HEAD: &str = "\
 # Performance
 
-<!-- Made by `make bench`; do not edit. -->
+<!-- Made by `make bench` and `make bench-gate`; do not edit. -->
 
 What Quell costs, beside the same job in Kafka Streams 4.3 and what librdkafka allows at most. All three work off the same
 events on the same broker, in one run, one after the other, several rounds interleaved. **Ratios are the result**; absolute
@@ -33,6 +34,17 @@ without any of Quell's code (`bench/src/expectation.rs`), and no version twice.
 Each cell is the **median** of the rounds, and in brackets between what they lie. CPU is user and system time of the
 process by `/proc`. Cores taken by others: what everybody but the contestant and the broker used meanwhile, the load and
 the reader among them; where it is not small, take the CPU, not the clock.
+";
+
+const GATE: &str = "\
+A million identifiers opted out; questions of 340 bytes, any of 20,000, half of them about somebody who opted out, asked by
+oha over HTTP/1.1 connections that stay open, one server after the other in each round. Before and after, a thousand answers
+of each are looked at; each answer of Quell has its record on `quell.decisions`, which says the same, once.
+
+- **bare handler**: axum, which reads the question and answers a constant (`bench/constant`).
+- **Open Policy Agent**: the same data and the same question in Rego (`bench/src/gate/gate.rego`), its store optimised for
+  reading; without its decision log, and with it, to a file: the cheapest that it has.
+- **Quell**: all defaults; CPU until the last decision is on the topic.
 ";
 
 /// What no run can say: why, and what was tried.
@@ -102,8 +114,26 @@ pub fn write() {
         let what = "Quell alone, several instances on this one machine.";
         section(&mut page, "Instances", what, &instances::table(&results.runs), &results.circumstances);
     }
+    gate(&mut page, &mut aims);
     write!(page, "\n## What is aimed at\n\n{}{aims}\n{WHY}", tables::AIMS_HEAD).unwrap();
     std::fs::write(tree().join("docs/performance.md"), page).unwrap();
+}
+
+fn gate(page: &mut String, aims: &mut String) {
+    if let Some(Results { runs, circumstances }) = Results::<GateRun>::read("gate") {
+        section(page, "The gate: what a decision costs", GATE, &gate::tables::contest(&runs), &circumstances);
+        *aims += &gate::tables::contest_aims(&runs);
+    }
+    if let Some(Results { runs, circumstances }) = Results::<StartRun>::read("gate-starts") {
+        let what = "From the start of the process until it answers; until then it says that it is not ready.";
+        section(page, "The gate: starts", what, &gate::tables::starts(&runs), &circumstances);
+        *aims += &gate::tables::start_aims(&runs);
+    }
+    if let Some(Results { runs, circumstances }) = Results::<ReachRun>::read("gate-reach") {
+        let what = "From the sending of the record to the gate's first deny, through an engine that holds 20,000 \
+                    consumers, one after the other. The gate is asked each millisecond, and permits until then.";
+        section(page, "The gate: how fast an opt-out reaches it", what, &gate::tables::reach(&runs), &circumstances);
+    }
 }
 
 fn section(page: &mut String, title: &str, what: &str, table: &str, of: &Circumstances) {

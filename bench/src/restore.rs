@@ -85,13 +85,13 @@ pub fn run(arena: &Arena, consumers: u32, rounds: u32) -> Vec<RestoreRun> {
         events += backlog.workload.events.len() + more.events.len();
         work_off(&mut instance, events);
         let checked = reader.expect(&backlog.expectation, READ).and_then(|()| reader.seen().check_messages());
-        checked.unwrap_or_else(|fault| arena.fail(Contestant::Quell, &fault));
+        checked.unwrap_or_else(|fault| arena.fail(Contestant::Quell.name(), &fault));
     }
     runs
 }
 
 /// Waits for something, looking more often than others do.
-fn look<T>(mut found: impl FnMut() -> Option<T>) -> T {
+pub fn look<T>(mut found: impl FnMut() -> Option<T>) -> T {
     wait_for("the restart", || {
         (0..5).find_map(|_| {
             let found = found();

@@ -10,6 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::expectation::DOWNSTREAMS;
+use crate::workload::Event;
 
 /// Of every topic, for everybody.
 pub const PARTITIONS: i32 = 8;
@@ -31,6 +32,11 @@ impl Inputs {
 
     pub fn names(&self) -> [&str; 2] {
         [&self.choices, &self.links]
+    }
+
+    /// Where an event goes.
+    pub fn of_event(&self, event: Event) -> &str {
+        if event.is_choice() { &self.choices } else { &self.links }
     }
 }
 

@@ -172,6 +172,13 @@ impl Workload {
     }
 }
 
+/// A UUID of chance.
+pub fn uuid(high: u64, low: u64) -> String {
+    let mut text = String::with_capacity(36);
+    write_uuid(&mut text, high, low);
+    text
+}
+
 fn write_uuid(out: &mut String, high: u64, low: u64) {
     let (a, b, c) = (high >> 32, (high >> 16) & 0xffff, high & 0xfff);
     let (d, e) = ((low >> 48) & 0x3fff | 0x8000, low & 0xffff_ffff_ffff);
@@ -196,8 +203,7 @@ impl EventWriter {
             What::Decision => (2, 0),
         };
         let hash = mix_all(&[workload.seed, 3, u64::from(event.at), kind << 32 | u64::from(part)]);
-        let mut event_id = String::with_capacity(36);
-        write_uuid(&mut event_id, hash, mix(hash));
+        let event_id = uuid(hash, mix(hash));
         let past = BASE_MILLIS + (mix(hash ^ 1) % DAY_MILLIS as u64) as i64;
         let encoded = match event.what {
             What::Link { other } => {
