@@ -46,6 +46,7 @@ const WARM_CONSUMERS: u32 = 20_000;
 fn settle(arena: &Arena, population: &Population) -> Site {
     let site = Site::new(arena.bootstrap(), arena.dir(), &arena.new_name());
     create(arena.bootstrap(), &[&site.suppressions(), &site.watermarks()], "compact");
+    site.make_topics();
     population.publish(arena.bootstrap(), &site.policy);
     site
 }

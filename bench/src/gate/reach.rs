@@ -74,6 +74,7 @@ pub fn run(arena: &Arena, backlog: Workload, paces: &[Pace]) -> Vec<ReachRun> {
         },
     );
     let site = Site::new(bootstrap, arena.dir(), &name);
+    site.make_topics();
     let mut gate = site.start();
     gate.wait_until_ready();
     gate.wait_until_fresh();

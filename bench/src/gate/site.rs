@@ -13,13 +13,9 @@ use super::records::Records;
 use crate::engine;
 use crate::restore::look;
 
-/// What deploy/policy.toml leaves open: answers that say what is done instead. Not a human's review, which is a record of
-/// its own beside the decision's.
-const SYSTEMS: &str = r#"
-[admt_systems.hiring]
-alternative = "rules_only"
-significant_decision = "employment_or_contracting_opportunities_or_compensation"
-"#;
+/// What deploy/policy.toml has done instead of an inference, and what is measured: a human's review is a record of its own
+/// beside the decision's.
+const ALTERNATIVE: [&str; 2] = ["alternative = \"human_review\"", "alternative = \"rules_only\""];
 
 pub struct Site {
     bootstrap: String,
@@ -36,15 +32,21 @@ pub struct Gate {
 }
 
 impl Site {
-    /// Reads the suppressions of a name, as [`engine::Deployment`] has it. The gate's own topics are made here.
+    /// Reads the suppressions of a name, as [`engine::Deployment`] has it.
     pub fn new(bootstrap: &str, dir: &Path, name: &str) -> Self {
-        let policy = engine::policy(name) + SYSTEMS;
+        let [theirs, ours] = ALTERNATIVE;
+        let policy = engine::policy(name);
+        assert!(policy.contains(theirs), "deploy/policy.toml has another alternative");
+        let policy = policy.replace(theirs, ours);
         std::fs::write(dir.join(format!("{name}-gate-policy.toml")), &policy).unwrap();
         let policy = Policy::parse(&policy).unwrap();
-        let site = Self { bootstrap: bootstrap.to_owned(), dir: dir.to_owned(), name: name.to_owned(), policy };
-        let made = quell(&site.configure(1), &["topics", "create", "--gate"]);
+        Self { bootstrap: bootstrap.to_owned(), dir: dir.to_owned(), name: name.to_owned(), policy }
+    }
+
+    /// Makes the gate's own topics; the engine's are there.
+    pub fn make_topics(&self) {
+        let made = quell(&self.configure(1), &["topics", "create", "--gate"]);
         assert!(made.status.success(), "topics create --gate: {}", String::from_utf8_lossy(&made.stderr));
-        site
     }
 
     pub fn topic(&self, name: &str) -> String {
