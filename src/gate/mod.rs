@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use quell_decision::{Reason, Suppressions};
 use quell_directory::OwnDirectory;
-use quell_gate::certificates::{Archive, Certificates, KeyDirectory, KeyWatch};
+use quell_gate::certificates::{Archive, Certificates, KeyDirectory};
 use quell_gate::http::GateServer;
 use quell_gate::local_copy::{CopyFiles, LocalCopy};
-use quell_gate::reader::{Reader, ReaderParts};
-use quell_gate::reviews::{Outcome, ReviewReader, ReviewReaderParts};
-use quell_gate::spool::{Backlog, Delivery, DeliveryTopics, Spool};
-use quell_gate::{Gate, Parts};
+use quell_gate::reader::ReaderParts;
+use quell_gate::reviews::{Outcome, ReviewReaderParts};
+use quell_gate::spool::{Backlog, DeliveryTopics, Spool};
+use quell_gate::{Gate, Parts, Worker};
 use quell_telemetry::events::HttpListening;
 use quell_telemetry::gate::{
     CopyOpened, GateEvent as _, GateFailed, GateMetrics, GateStarted, GateStopped, GateStopping, GateValues,
@@ -100,7 +100,7 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
         .context("cannot answer over http")?;
     HttpListening { address: server.address(), token_needed: config.http.token.is_some() }.emit(&metrics);
 
-    let watch = KeyWatch::start(directory, Arc::clone(&gate)).context("cannot start threads")?;
+    let watch = directory.watch(Arc::clone(&gate)).context("cannot start threads")?;
     let signals = Signals::new(&runtime, metrics.clone()).context("cannot listen to signals")?;
     let working = Working { config, index, files, topic, gate: Arc::clone(&gate), metrics: metrics.clone() };
     let result = working.until_stopped(backlog, &mut policy, &signals);
@@ -175,9 +175,9 @@ impl Heard {
 
 /// The threads that speak with Kafka.
 struct Threads {
-    reader: Reader,
-    reviews: ReviewReader,
-    delivery: Delivery,
+    reader: Worker,
+    reviews: Worker,
+    delivery: Worker,
 }
 
 impl Threads {
@@ -212,7 +212,7 @@ impl Working<'_> {
         }
         let GateTopics { decisions, reviews, .. } = config.topics.clone();
         let delivery = backlog.deliver(config.kafka.producer(), DeliveryTopics { decisions, reviews })?;
-        let reader = Reader::start(ReaderParts {
+        let reader = ReaderParts {
             kafka: config.kafka.clone(),
             suppressions: self.topic,
             watermarks: config.topics.watermarks.clone(),
@@ -220,13 +220,15 @@ impl Working<'_> {
             copy,
             index: self.index,
             gate: Arc::clone(&self.gate),
-        })?;
-        let reviews = ReviewReader::start(ReviewReaderParts {
+        }
+        .start()?;
+        let reviews = ReviewReaderParts {
             kafka: config.kafka.clone(),
             topic: config.topics.reviews.clone(),
             decoder: Decoder::new(parts::registry(&config.encoding)?),
             gate: self.gate,
-        })?;
+        }
+        .start()?;
         let threads = Threads { reader, reviews, delivery };
         loop {
             match signals.asked.recv_timeout(LOOK_EVERY) {

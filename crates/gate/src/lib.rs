@@ -14,6 +14,7 @@ mod clients;
 mod consumer;
 mod decision_ids;
 mod gate;
+mod worker;
 
 pub mod certificates;
 pub mod http;
@@ -24,3 +25,4 @@ pub mod spool;
 
 pub use clients::KafkaSettings;
 pub use gate::{Gate, Parts, Unanswered};
+pub use worker::Worker;

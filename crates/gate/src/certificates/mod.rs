@@ -19,7 +19,6 @@ use tokio::sync::Semaphore;
 
 pub use archive::{Archive, ArchiveError};
 pub use directory::{KeyDirectory, KeysError};
-pub use watch::KeyWatch;
 
 use crate::gate::Gate;
 use crate::spool::DecisionId;

@@ -2,8 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quell_domain::Millis;
@@ -12,6 +10,7 @@ use quell_telemetry::gate::{GateEvent as _, KeysRead, KeysRefused};
 
 use super::{KeyDirectory, Keys};
 use crate::gate::Gate;
+use crate::worker::Worker;
 
 /// How often it is read. A handful of small files; and a key waits far longer between its publication and its use.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -19,36 +18,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the same trouble is said.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
-/// The thread.
-#[derive(Debug)]
-pub struct KeyWatch {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl KeyWatch {
-    /// Begins to watch for a gate.
+impl KeyDirectory {
+    /// Begins to watch it for a gate, on a thread of its own.
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(directory: KeyDirectory, gate: Arc<Gate>) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("quell-gate-keys".to_owned()).spawn(move || {
+    pub fn watch(self, gate: Arc<Gate>) -> io::Result<Worker> {
+        Worker::start("quell-gate-keys", move |stop| {
             let mut said = Throttle::new(SAY_EVERY);
-            while !stopped.load(Ordering::Acquire) {
-                look(&directory, &gate, &mut said);
+            while !stop.is_asked() {
+                look(&self, &gate, &mut said);
                 std::thread::park_timeout(LOOK_EVERY);
             }
-        })?;
-        Ok(Self { stop, thread })
-    }
-
-    /// Ends it.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        drop(self.thread.join());
+        })
     }
 }
 

@@ -16,8 +16,6 @@ mod session;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quell_decision::Suppressions;
@@ -28,6 +26,7 @@ use quell_wire::Decoder;
 use crate::clients::KafkaSettings;
 use crate::gate::Gate;
 use crate::local_copy::LocalCopy;
+use crate::worker::{Stop, Worker};
 use session::{Ended, Session};
 
 /// How long to wait after an error before all is tried again.
@@ -54,48 +53,29 @@ pub struct ReaderParts {
     pub gate: Arc<Gate>,
 }
 
-/// The thread.
-#[derive(Debug)]
-pub struct Reader {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Reader {
-    /// Begins to read.
+impl ReaderParts {
+    /// Begins to read, on a thread of its own.
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(parts: ReaderParts) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let reading = Reading { parts, stop: Arc::clone(&stop), said: Throttle::new(SAY_EVERY), began: Instant::now() };
-        let thread = std::thread::Builder::new().name("quell-gate-reader".to_owned()).spawn(move || reading.run())?;
-        Ok(Self { stop, thread })
-    }
-
-    /// Whether it has ended, which it never does by itself.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
-    }
-
-    /// Ends it.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        drop(self.thread.join());
+    pub fn start(self) -> io::Result<Worker> {
+        let began = Instant::now();
+        Worker::start("quell-gate-reader", move |stop| {
+            Reading { parts: self, stop, said: Throttle::new(SAY_EVERY), began }.run();
+        })
     }
 }
 
 struct Reading {
     parts: ReaderParts,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     said: Throttle,
     began: Instant,
 }
 
 impl Reading {
     fn run(mut self) {
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.is_asked() {
             match Session::run(&mut self.parts, &self.stop, self.began) {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::PartitionsAdded) => {}

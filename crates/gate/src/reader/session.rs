@@ -1,7 +1,6 @@
 //! One assignment of all partitions, until something changes that needs another.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quell_decision::{Change, Watermark};
@@ -18,6 +17,7 @@ use super::changes::{Understood, understand};
 use super::resuming::{Met, Misfit, Resuming};
 use crate::consumer::{ASK, Quiet, ReadError, partitions, passes_by_itself};
 use crate::local_copy::{Anchor, Positions, RewriteError};
+use crate::worker::Stop;
 
 /// How long to wait for a record.
 const POLL: Duration = Duration::from_millis(20);
@@ -42,7 +42,7 @@ pub(super) enum Ended {
 
 pub(super) struct Session<'a> {
     parts: &'a mut ReaderParts,
-    stop: &'a AtomicBool,
+    stop: &'a Stop,
     began: Instant,
     consumer: BaseConsumer<Quiet>,
     probe: BaseConsumer<Quiet>,
@@ -60,7 +60,7 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub fn run(parts: &'a mut ReaderParts, stop: &'a AtomicBool, began: Instant) -> Result<Ended, ReadError> {
+    pub fn run(parts: &'a mut ReaderParts, stop: &'a Stop, began: Instant) -> Result<Ended, ReadError> {
         let consumer: BaseConsumer<Quiet> = parts.kafka.reader().create_with_context(Quiet)?;
         let probe: BaseConsumer<Quiet> = parts.kafka.probe().create_with_context(Quiet)?;
         let mut session = Self {
@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
         if let Err(misfit) = session.assign()? {
             return Ok(Ended::Unfit(misfit));
         }
-        while !session.stop.load(Ordering::Acquire) {
+        while !session.stop.is_asked() {
             if let Some(ended) = session.turn()? {
                 return Ok(ended);
             }
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
         if self.positions.0.is_empty() {
             return;
         }
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.is_asked() {
             match self.parts.copy.take(&self.changes, &self.positions, &self.parts.index) {
                 Ok(()) => break,
                 Err(error) => {
@@ -253,14 +253,14 @@ fn heard(
     decoder: &Decoder,
     resuming: &mut Resuming,
     message: &BorrowedMessage<'_>,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<Option<(Understood, Anchor)>, Misfit> {
     let timestamp = message.timestamp().to_millis().unwrap_or(0);
     let anchor = Anchor::new(message.offset(), timestamp, message.key(), message.payload());
     if resuming.meets(anchor)? == Met::Known {
         return Ok(None);
     }
-    while !stop.load(Ordering::Acquire) {
+    while !stop.is_asked() {
         match understand(decoder, message.key(), message.payload(), Millis(timestamp)) {
             Ok(understood) => return Ok(Some((understood, anchor))),
             Err(error) => {

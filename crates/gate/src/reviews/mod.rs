@@ -24,7 +24,7 @@ mod view;
 
 pub use book::Place;
 pub use door::Outcome;
-pub use reader::{ReviewReader, ReviewReaderParts};
+pub use reader::ReviewReaderParts;
 pub use view::{Resolution, Resolving, Review, ReviewList, ReviewState};
 
 pub(crate) use book::{Book, Counts, Taken};

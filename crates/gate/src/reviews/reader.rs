@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quell_domain::uuid_bytes;
@@ -21,6 +19,7 @@ use super::Place;
 use crate::clients::KafkaSettings;
 use crate::consumer::{Quiet, ReadError, partitions, passes_by_itself};
 use crate::gate::Gate;
+use crate::worker::{Stop, Worker};
 
 /// How long to wait for a record.
 const POLL: Duration = Duration::from_millis(100);
@@ -46,47 +45,22 @@ pub struct ReviewReaderParts {
     pub gate: Arc<Gate>,
 }
 
-/// The thread.
-#[derive(Debug)]
-pub struct ReviewReader {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl ReviewReader {
-    /// Begins to read.
+impl ReviewReaderParts {
+    /// Begins to read, on a thread of its own.
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(parts: ReviewReaderParts) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let reading = Reading {
-            runtime: Builder::new_current_thread().enable_time().build()?,
-            stop: Arc::clone(&stop),
-            said: Throttle::new(SAY_EVERY),
-            covered: Vec::new(),
-            parts,
-        };
-        let thread = std::thread::Builder::new().name("quell-reviews".to_owned()).spawn(move || reading.run())?;
-        Ok(Self { stop, thread })
-    }
-
-    /// Whether it has ended by itself, which is a bug.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
-    }
-
-    /// Ends it.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        drop(self.thread.join());
+    pub fn start(self) -> io::Result<Worker> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        Worker::start("quell-reviews", move |stop| {
+            Reading { parts: self, stop, said: Throttle::new(SAY_EVERY), covered: Vec::new(), runtime }.run();
+        })
     }
 }
 
 struct Reading {
     parts: ReviewReaderParts,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     said: Throttle,
     /// States that hold over what was read behind them, to be recorded again (J2).
     covered: Vec<Arc<ReviewMessage>>,
@@ -97,7 +71,7 @@ struct Reading {
 impl Reading {
     fn run(mut self) {
         let mut is_filling = false;
-        while !self.is_stopped() {
+        while !self.stop.is_asked() {
             is_filling = self.read_all(is_filling).unwrap_or_else(|error| {
                 self.say(&error.to_string());
                 std::thread::sleep(TRY_AGAIN);
@@ -120,7 +94,7 @@ impl Reading {
         self.parts.gate.reviews.book.begin(is_filling);
         let mut unread: BTreeSet<i32> = known.iter().copied().collect();
         let mut looked_at = Instant::now();
-        while !self.is_stopped() {
+        while !self.stop.is_asked() {
             match consumer.poll(POLL) {
                 None => {}
                 Some(Ok(message)) => self.take(&message),
@@ -166,7 +140,7 @@ impl Reading {
 
     /// What a record says. Waits for a schema registry that does not answer; none if it is to stop before.
     fn understood(&mut self, message: &BorrowedMessage<'_>) -> Result<Option<ReviewMessage>, String> {
-        while !self.is_stopped() {
+        while !self.stop.is_asked() {
             match self.parts.decoder.review(message.payload()) {
                 Ok(review) if uuid_bytes(&review.review_id).is_none() => return Err("its id is no UUID".to_owned()),
                 Ok(review) => return Ok(Some(review)),
@@ -201,10 +175,6 @@ impl Reading {
             Err(ReadError::Kafka(error)) if passes_by_itself(&error) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
     }
 
     fn say(&mut self, reason: &str) {

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quell_domain::uuid_text;
@@ -19,6 +18,7 @@ use rdkafka::{ClientConfig, ClientContext};
 
 use super::segment::{Block, Next, SegmentReader, remove, set_aside};
 use super::{Backlog, SegmentNumber, Shared, Topic, segments};
+use crate::worker::{Stop, Worker};
 
 /// How long to wait for something to deliver, or for what was sent to arrive.
 const TURN: Duration = Duration::from_millis(20);
@@ -55,47 +55,29 @@ pub struct DeliveryTopics {
     pub reviews: String,
 }
 
-/// A spool that is being delivered.
-#[derive(Debug)]
-pub struct Delivery {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
 impl Backlog {
-    /// Begins to deliver to these topics, by a producer that is made with these settings.
+    /// Begins to deliver to these topics, by a producer that is made with these settings. Asked to stop, it delivers what is
+    /// recorded, within a deadline: by then nobody may record any more.
     ///
     /// # Errors
     /// When there can be no such producer.
-    pub fn deliver(self, config: ClientConfig, topics: DeliveryTopics) -> Result<Delivery, DeliveryError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let courier = Courier {
-            producer: producer(&config)?,
-            sent: VecDeque::new(),
-            reading: None,
-            delivered: None,
-            said: Throttle::new(SAY_EVERY),
-            stop: Arc::clone(&stop),
-            shared: self.0,
-            config,
-            topics,
-        };
-        let thread = std::thread::Builder::new().name("quell-delivery".to_owned()).spawn(move || courier.run())?;
-        Ok(Delivery { stop, thread })
-    }
-}
-
-impl Delivery {
-    /// Whether it has ended, which it never does by itself.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
-    }
-
-    /// Delivers what is recorded, within a deadline. By now nobody records any more.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        drop(self.thread.join());
+    pub fn deliver(self, config: ClientConfig, topics: DeliveryTopics) -> Result<Worker, DeliveryError> {
+        let producer = producer(&config)?;
+        let worker = Worker::start("quell-delivery", move |stop| {
+            let courier = Courier {
+                producer,
+                sent: VecDeque::new(),
+                reading: None,
+                delivered: None,
+                said: Throttle::new(SAY_EVERY),
+                stop,
+                shared: self.0,
+                config,
+                topics,
+            };
+            courier.run();
+        });
+        Ok(worker?)
     }
 }
 
@@ -154,7 +136,7 @@ struct Courier {
     /// Up to where all has arrived.
     delivered: Option<(SegmentNumber, u64)>,
     said: Throttle,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
 }
 
 impl Courier {
@@ -166,7 +148,7 @@ impl Courier {
                 self.begin_again();
                 true
             });
-            if self.stop.load(Ordering::Acquire) {
+            if self.stop.is_asked() {
                 let since = *stopping.get_or_insert_with(Instant::now);
                 let is_done = !went && self.sent.is_empty();
                 if is_done || since.elapsed() > STOP_DEADLINE {
@@ -190,7 +172,7 @@ impl Courier {
     /// Sends one more block, if there is one.
     fn send_next(&mut self) -> Result<bool, DeliveryError> {
         let tail = self.shared.tail();
-        let is_over = self.stop.load(Ordering::Acquire);
+        let is_over = self.stop.is_asked();
         let Some(reading) = &mut self.reading else { return self.open_next() };
         let number = reading.number;
         let is_closed = number < tail.segment || is_over;

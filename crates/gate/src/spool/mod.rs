@@ -1,7 +1,7 @@
 //! The spool: decisions, and what goes with them, on disk on their way to Kafka.
 //!
 //! ```text
-//! Spool::record ──> a bounded queue ──> Writer, a thread: blocks, synced in groups ──> segments ──> Delivery ──> Kafka
+//! Spool::record ──> a bounded queue ──> Writer, a thread: blocks, synced in groups ──> segments ──> delivery ──> Kafka
 //!       ▲                                     │                                          ▲             │
 //!       └── answered when its block is synced ┘                                          └─ removed ───┘
 //! ```
@@ -26,7 +26,7 @@ use std::time::Duration;
 use quell_telemetry::gate::GateMetrics;
 use tokio::sync::{mpsc, oneshot};
 
-pub use delivery::{Delivery, DeliveryError, DeliveryTopics};
+pub use delivery::{DeliveryError, DeliveryTopics};
 pub use record::{DecisionId, Record, Topic};
 pub(crate) use segment::{Segment, SegmentNumber, segments};
 use writer::{Entry, Writer};

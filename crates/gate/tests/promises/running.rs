@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quell_decision::{Change, Reason, RightStanding, Rules, State, Suppressions};
 use quell_domain::{Identifier, Millis, hashed_email};
-use quell_gate::certificates::{Archive, Certificates, KeyDirectory, KeyWatch, Keys};
+use quell_gate::certificates::{Archive, Certificates, KeyDirectory, Keys};
 use quell_gate::http::{GateOptions, GateServer};
 use quell_gate::local_copy::{LocalCopy, Positions};
 use quell_gate::reviews::Outcome;
 use quell_gate::spool::{Spool, SpoolOptions, SpoolWriter};
-use quell_gate::{Gate, KafkaSettings, Parts};
+use quell_gate::{Gate, KafkaSettings, Parts, Worker};
 use quell_http::Token;
 use quell_telemetry::gate::{GateMetrics, GateValues};
 use quell_wire::{Decoder, Encoder, Format};
@@ -56,7 +56,7 @@ pub struct Running {
     index: Arc<Suppressions>,
     server: Option<GateServer>,
     writer: Option<SpoolWriter>,
-    watch: Option<KeyWatch>,
+    watch: Option<Worker>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -133,7 +133,7 @@ impl Running {
             certificates: certificates(),
         };
         let gate = Arc::new(Gate::new(parts).unwrap());
-        let watch = Some(KeyWatch::start(KeyDirectory::new(dir.path().join("keys")), Arc::clone(&gate)).unwrap());
+        let watch = Some(KeyDirectory::new(dir.path().join("keys")).watch(Arc::clone(&gate)).unwrap());
         let options = GateOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             token: token.map(|token| Token::new(token).unwrap()),
