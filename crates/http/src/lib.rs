@@ -29,7 +29,7 @@ pub use explanation::{
 };
 pub use limits::Limits;
 pub use problem::Problem;
-pub use same_machine::is_meant_for_this_machine;
+pub use same_machine::{is_for_this_machine, is_meant_for_this_machine};
 pub use server::{Options, Server, StartError};
 pub use serving::Serving;
 pub use token::{Token, TokenError};

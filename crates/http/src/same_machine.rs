@@ -3,9 +3,15 @@
 //! Listening on loopback keeps other machines out, but not the pages in this machine's browser: a page can give its own
 //! name the address 127.0.0.1 and then read what answers there. Its requests show that name as their `Host`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, header, uri::Authority};
+
+/// Whether what listens there is for this machine alone: no other one can reach it.
+#[must_use]
+pub fn is_for_this_machine(listen: SocketAddr) -> bool {
+    is_of_this_machine(listen.ip())
+}
 
 /// Whether a request was meant for this machine, by the name that it was sent to.
 #[must_use]
@@ -13,8 +19,11 @@ pub fn is_meant_for_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else { return true }; // no browser leaves it out
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_of_this_machine)
+}
+
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 #[cfg(test)]

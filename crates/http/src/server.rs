@@ -8,6 +8,7 @@ use quell_telemetry::Metrics;
 
 use crate::limits::Limits;
 use crate::routes::{Shared, routes};
+use crate::same_machine::is_for_this_machine;
 use crate::serving::Serving;
 use crate::token::Token;
 use crate::view::EngineView;
@@ -51,7 +52,7 @@ impl Options {
     /// # Errors
     /// [`StartError::TokenMissing`]
     pub fn check(&self) -> Result<(), StartError> {
-        if self.token.is_none() && !self.listen.ip().to_canonical().is_loopback() {
+        if self.token.is_none() && !is_for_this_machine(self.listen) {
             return Err(StartError::TokenMissing { listen: self.listen });
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quell_http::{Limits, Serving, Token};
+use quell_http::{Limits, Serving, Token, is_for_this_machine};
 
 use super::routes::{Shared, routes};
 use crate::gate::Gate;
@@ -60,7 +60,7 @@ impl GateOptions {
     /// # Errors
     /// [`GateStartError::TokenMissing`]
     pub fn check(&self) -> Result<(), GateStartError> {
-        if self.token.is_none() && !self.listen.ip().to_canonical().is_loopback() {
+        if self.token.is_none() && !is_for_this_machine(self.listen) {
             return Err(GateStartError::TokenMissing { listen: self.listen });
         }
         Ok(())
