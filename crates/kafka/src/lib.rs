@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! engine thread: KafkaLog::poll ──┬── group.rs      consumer, what the group wants
-//!                                 ├── positions.rs  a thread of its own that asks for committed offsets
+//!                                 ├── positions.rs  committed offsets, asked for on a thread of their own (questions.rs)
 //!                                 ├── restore.rs    a thread of its own that reads changelogs
 //!                                 ├── census.rs     a thread of its own that asks who owns what
-//!                                 ├── waves.rs      threads of their own that read watermarks, and ask for ends
+//!                                 ├── waves.rs      a thread of its own that reads watermarks; ends, asked for likewise
 //!                                 └── committer.rs  a thread of its own with the transactional producer (watch.rs)
 //! command line:  TopicAdmin (topics.rs), Publisher (publisher.rs), read_topic (reader.rs), all through ask.rs first
 //! ```
@@ -18,6 +18,7 @@ mod log;
 mod outage;
 mod positions;
 mod publisher;
+mod questions;
 mod reader;
 mod restore;
 mod settings;

@@ -17,10 +17,12 @@ use crate::census::{Census, News};
 use crate::committer::{Committer, Job};
 use crate::group::{Member, Rebalance};
 use crate::outage::needs_an_operator;
-use crate::positions::Positions;
+use crate::positions::{self, Positions};
+use crate::questions::Questions;
 use crate::restore::Restorer;
 use crate::settings::{INPUTS, Settings};
-use crate::waves::{Ends, Seen, Watermarks};
+use crate::topics::partition_counts;
+use crate::waves::{self, Seen, Watermarks};
 
 /// How long the broker is waited for when it is asked about topics, before the engine goes on with other things.
 const ASK: Duration = Duration::from_secs(2);
@@ -64,7 +66,7 @@ pub struct KafkaLog {
     restorer: Restorer,
     census: Census,
     watermarks: Watermarks,
-    ends: Ends,
+    ends: Questions<Seen>,
     /// When the ends are asked for once more, if that could not be answered.
     ask_for_ends_at: Option<Instant>,
     /// The last event was of a restore.
@@ -114,7 +116,7 @@ fn become_member(settings: &Settings) -> Result<(Arc<BaseConsumer<Member>>, Posi
         .create_with_context(Member::new(settings.topics.clone()))
         .map_err(|error| failed(&error))?;
     let consumer = Arc::new(consumer);
-    let positions = Positions::start(Arc::clone(&consumer), settings.topics.clone()).map_err(|error| failed(&error))?;
+    let positions = positions::start(Arc::clone(&consumer), settings.topics.clone()).map_err(|error| failed(&error))?;
     consumer.subscribe(&[&settings.topics.graph]).map_err(|error| failed(&error))?;
     Ok((consumer, positions))
 }
@@ -160,7 +162,7 @@ impl KafkaLog {
             restorer: Restorer::start(&settings).map_err(|error| failed(&error))?,
             census: Census::start(&settings, settings.standby_replicas).map_err(|error| failed(&error))?,
             watermarks: Watermarks::start(&settings).map_err(|error| failed(&error))?,
-            ends: Ends::start(&settings).map_err(|error| failed(&error))?,
+            ends: waves::ends(&settings).map_err(|error| failed(&error))?,
             ask_for_ends_at: None,
             has_restored: false,
             settings,
@@ -324,19 +326,13 @@ impl KafkaLog {
     }
 
     fn count_partitions(&mut self) {
-        let mut counts = PartitionCounts::default();
         // Should it fail, not again at once: these calls block.
         self.look_for_growth_at = Instant::now() + ASK_AGAIN;
-        for topic in INPUTS {
-            let name = self.settings.topics.input(topic);
-            let metadata = match self.consumer.fetch_metadata(Some(name), ASK) {
-                Ok(metadata) => metadata,
-                Err(error) => return self.check(Err(error), "the topics are not known"),
-            };
-            let known = metadata.topics().iter().find(|known| known.name() == name && known.error().is_none());
-            let Some(count) = known.and_then(|known| u32::try_from(known.partitions().len()).ok()) else { return };
-            counts.0.insert(topic, count);
-        }
+        let counts = match partition_counts(&*self.consumer, &self.settings.topics, ASK) {
+            Ok(counts) if counts.len() == INPUTS.len() => PartitionCounts(counts),
+            Ok(_) => return,
+            Err(error) => return self.check(Err(error), "the topics are not known"),
+        };
         self.look_for_growth_at = Instant::now() + LOOK_FOR_GROWTH_EVERY;
         self.partition_counts = Some(counts);
     }
@@ -378,7 +374,10 @@ impl KafkaLog {
         if self.to_position.is_empty() {
             return;
         }
-        let positions = match self.positions.poll(&self.to_position) {
+        if !self.positions.is_asked() {
+            self.positions.ask(self.to_position.clone());
+        }
+        let positions = match self.positions.poll() {
             None => return,
             Some(Ok(positions)) => positions,
             Some(Err(error)) => return self.check(Err(error), "the committed offsets are not known"),

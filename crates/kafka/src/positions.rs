@@ -4,8 +4,6 @@
 //! that died stays open until its time is up. Shards that stay must not stand still for so long.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use quell_engine::log::{InputPartition, Offset};
@@ -14,6 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 
 use crate::group::Member;
+use crate::questions::Questions;
 use crate::settings::Topics;
 
 /// How long one question waits for its answer; then it is asked again.
@@ -29,62 +28,12 @@ pub(crate) struct Position {
     pub end: Option<Offset>,
 }
 
-/// Asks, one question at a time.
-pub(crate) struct Positions {
-    questions: Option<Sender<(u64, Vec<InputPartition>)>>,
-    answers: Receiver<(u64, KafkaResult<Vec<Position>>)>,
-    /// Answers to earlier questions are of no use: partitions came, went or were rewound since.
-    number: u64,
-    is_asked: bool,
-    thread: Option<JoinHandle<()>>,
-}
+/// Asks for them.
+pub(crate) type Positions = Questions<Vec<Position>>;
 
-impl Positions {
-    pub fn start(consumer: Arc<BaseConsumer<Member>>, topics: Topics) -> std::io::Result<Self> {
-        let (questions, asked) = channel::<(u64, Vec<InputPartition>)>();
-        let (given, answers) = channel();
-        let thread = std::thread::Builder::new().name("quell-positions".to_owned()).spawn(move || {
-            while let Ok((number, partitions)) = asked.recv() {
-                if given.send((number, ask(&consumer, &topics, &partitions))).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { questions: Some(questions), answers, number: 0, is_asked: false, thread: Some(thread) })
-    }
-
-    /// What is asked for now is no longer what is wanted.
-    pub fn forget(&mut self) {
-        self.number += 1;
-        self.is_asked = false;
-    }
-
-    /// Asks, if that has not been done yet; the answer, if it is there.
-    pub fn poll(&mut self, partitions: &[InputPartition]) -> Option<KafkaResult<Vec<Position>>> {
-        if !self.is_asked
-            && let Some(questions) = &self.questions
-        {
-            self.is_asked = true;
-            // The thread ends only after this handle.
-            drop(questions.send((self.number, partitions.to_vec())));
-        }
-        while let Ok((number, answer)) = self.answers.try_recv() {
-            if number == self.number {
-                self.forget();
-                return Some(answer);
-            }
-        }
-        None
-    }
-}
-
-impl Drop for Positions {
-    fn drop(&mut self) {
-        self.questions = None;
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
+/// Begins the thread that asks.
+pub(crate) fn start(consumer: Arc<BaseConsumer<Member>>, topics: Topics) -> std::io::Result<Positions> {
+    Questions::start("quell-positions", move |partitions| ask(&consumer, &topics, partitions))
 }
 
 fn ask(consumer: &BaseConsumer<Member>, topics: &Topics, partitions: &[InputPartition]) -> KafkaResult<Vec<Position>> {

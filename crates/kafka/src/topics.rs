@@ -1,17 +1,20 @@
 //! Topics: what they should be like, making those that are missing, and saying what is wrong with the others.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use quell_domain::ShardCount;
+use quell_engine::log::InputTopic;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use crate::ask::{AskError, Asker};
 use crate::outage::needs_an_operator;
-use crate::settings::Topics;
+use crate::settings::{INPUTS, Topics};
 
 /// The largest record batch of a topic whose settings do not say (Kafka's own default).
 const MESSAGE_BYTES_MAX: u64 = 1_048_588;
@@ -380,6 +383,22 @@ impl TopicAdmin {
         let existing = metadata.topics().iter().filter(|known| known.error().is_none());
         Ok(existing.map(|known| (known.name().to_owned(), topic(known))).collect())
     }
+}
+
+/// How many partitions each input topic has. One that is not there, or cannot be read now, is missing.
+pub(crate) fn partition_counts<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topics: &Topics,
+    patience: Duration,
+) -> KafkaResult<BTreeMap<InputTopic, u32>> {
+    let mut counts = BTreeMap::new();
+    for topic in INPUTS {
+        let name = topics.input(topic);
+        let metadata = client.fetch_metadata(Some(name), patience)?;
+        let known = metadata.topics().iter().find(|known| known.name() == name && known.error().is_none());
+        counts.extend(known.and_then(|known| Some((topic, u32::try_from(known.partitions().len()).ok()?))));
+    }
+    Ok(counts)
 }
 
 #[derive(Clone, Copy, Debug)]

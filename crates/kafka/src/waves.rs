@@ -12,7 +12,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientContext, Message, TopicPartitionList};
 
-use crate::settings::{INPUTS, Settings, Topics};
+use crate::questions::Questions;
+use crate::settings::{Settings, Topics};
+use crate::topics::partition_counts;
 
 /// How long a question to the brokers waits.
 const ASK: Duration = Duration::from_secs(2);
@@ -147,68 +149,12 @@ pub(crate) struct Seen {
     pub partitions: BTreeMap<InputTopic, u32>,
 }
 
-/// Asks where partitions end, one question at a time.
-pub(crate) struct Ends {
-    questions: Option<Sender<(u64, Vec<InputPartition>)>>,
-    answers: Receiver<(u64, KafkaResult<Seen>)>,
-    /// Answers to earlier questions are of no use.
-    number: u64,
-    is_asked: bool,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ends {
-    pub fn start(settings: &Settings) -> KafkaResult<Self> {
-        let client: BaseConsumer<Quiet> = settings.reader("read_uncommitted").create_with_context(Quiet)?;
-        let topics = settings.topics.clone();
-        let (questions, asked) = channel::<(u64, Vec<InputPartition>)>();
-        let (given, answers) = channel();
-        let thread = std::thread::Builder::new().name("quell-ends".to_owned()).spawn(move || {
-            while let Ok((number, partitions)) = asked.recv() {
-                if given.send((number, ask(&client, &topics, &partitions))).is_err() {
-                    return;
-                }
-            }
-        });
-        let thread = thread.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        Ok(Self { questions: Some(questions), answers, number: 0, is_asked: false, thread: Some(thread) })
-    }
-
-    /// Asks; an earlier question is forgotten.
-    pub fn ask(&mut self, partitions: Vec<InputPartition>) {
-        self.forget();
-        self.is_asked = true;
-        if let Some(questions) = &self.questions {
-            // The thread ends only after this handle.
-            drop(questions.send((self.number, partitions)));
-        }
-    }
-
-    /// What was asked is no longer wanted.
-    pub fn forget(&mut self) {
-        self.number += 1;
-        self.is_asked = false;
-    }
-
-    /// The answer, if it is there.
-    pub fn poll(&mut self) -> Option<KafkaResult<Seen>> {
-        while let Ok((number, answer)) = self.answers.try_recv() {
-            if self.is_asked && number == self.number {
-                self.forget();
-                return Some(answer);
-            }
-        }
-        None
-    }
-}
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.questions = None;
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
+/// A thread that asks where partitions end.
+pub(crate) fn ends(settings: &Settings) -> KafkaResult<Questions<Seen>> {
+    let client: BaseConsumer<Quiet> = settings.reader("read_uncommitted").create_with_context(Quiet)?;
+    let topics = settings.topics.clone();
+    let started = Questions::start("quell-ends", move |partitions| ask(&client, &topics, partitions));
+    started.map_err(|error| KafkaError::ClientCreation(error.to_string()))
 }
 
 /// The high watermarks: read uncommitted, since what lies before them may still be decided.
@@ -231,12 +177,5 @@ fn ask(client: &BaseConsumer<Quiet>, topics: &Topics, partitions: &[InputPartiti
     if ends.len() != partitions.len() {
         return Err(KafkaError::MetadataFetch(rdkafka::error::RDKafkaErrorCode::UnknownPartition));
     }
-    let mut counts = BTreeMap::new();
-    for topic in INPUTS {
-        let name = topics.input(topic);
-        let metadata = client.fetch_metadata(Some(name), ASK)?;
-        let known = metadata.topics().iter().find(|known| known.name() == name && known.error().is_none());
-        counts.extend(known.and_then(|known| Some((topic, u32::try_from(known.partitions().len()).ok()?))));
-    }
-    Ok(Seen { ends, partitions: counts })
+    Ok(Seen { ends, partitions: partition_counts(client, topics, ASK)? })
 }
