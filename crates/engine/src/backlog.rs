@@ -59,19 +59,14 @@ impl Backlog {
         *self = Self::default();
     }
 
-    /// Whether messages for a shard wait here.
-    #[must_use]
-    pub fn has_graph_records_of(&self, partition: InputPartition) -> bool {
-        self.graph.iter().any(|record| record.source == partition)
-    }
-
     /// Whether records of a partition wait here.
     #[must_use]
     pub fn has_records_of(&self, partition: InputPartition) -> bool {
-        match partition.topic {
-            InputTopic::Graph => self.has_graph_records_of(partition),
-            _ => self.inputs.iter().any(|record| record.source == partition),
-        }
+        let records = match partition.topic {
+            InputTopic::Graph => &self.graph,
+            _ => &self.inputs,
+        };
+        records.iter().any(|record| record.source == partition)
     }
 
     /// How many records of the graph topic wait here.

@@ -81,6 +81,8 @@ pub struct Waves {
     reports: BTreeMap<Wave, BTreeMap<ShardNumber, Report>>,
     /// By shard: the last wave that it reported.
     last: BTreeMap<ShardNumber, Wave>,
+    /// The wave that some shard has not reported yet.
+    current: Wave,
     complete: Option<Complete>,
     /// What others have said so far is known.
     caught_up: bool,
@@ -108,6 +110,7 @@ impl Waves {
             look_every,
             reports: BTreeMap::new(),
             last: BTreeMap::new(),
+            current: Wave::UNKNOWN.next(),
             complete: None,
             caught_up: false,
             shared: true,
@@ -170,6 +173,8 @@ impl Waves {
     pub fn hear(&mut self, report: Report) {
         let last = self.last.entry(report.shard).or_default();
         *last = report.wave.max(*last);
+        let last = |shard| self.last.get(&shard).copied().unwrap_or_default();
+        self.current = self.shards.shards().map(last).min().unwrap_or_default().next();
         if let Some(complete) = report.complete {
             self.completed(complete);
         }
@@ -213,12 +218,6 @@ impl Waves {
         }
     }
 
-    /// The wave that some shard has not reported yet.
-    fn current(&self) -> Wave {
-        let last = |shard| self.last.get(&shard).copied().unwrap_or_default();
-        self.shards.shards().map(last).min().unwrap_or_default().next()
-    }
-
     // ---- what is taken in
 
     /// The first wave that waits for an input record.
@@ -230,13 +229,13 @@ impl Waves {
                 if is_seen { *wave } else { wave.next() }
             }
             Some(Look { wave, ends: None, .. }) => *wave,
-            None => self.current().max(self.reported.next()),
+            None => self.current.max(self.reported.next()),
         }
     }
 
-    /// A record goes into an epoch.
-    pub fn take(&mut self, partition: InputPartition, offset: Offset) {
-        self.taken.insert(partition, offset.next());
+    /// An epoch takes records: where each partition goes on behind them.
+    pub fn take(&mut self, next_offsets: &BTreeMap<InputPartition, Offset>) {
+        self.taken.extend(next_offsets);
     }
 
     /// Messages of a wave go into an epoch.
@@ -260,13 +259,13 @@ impl Waves {
 
     /// Whether it is time to look how far the partitions go.
     pub fn wants_look(&self, now: Millis) -> bool {
-        self.caught_up && self.look.is_none() && now >= self.look_at && self.reported < self.current()
+        self.caught_up && self.look.is_none() && now >= self.look_at && self.reported < self.current
     }
 
     /// The question is on its way. `is_sending`: an epoch that is not committed yet sends messages through the graph topic,
     /// and they may come to lie behind the ends that are seen.
     pub fn begin_look(&mut self, now: Millis, is_sending: bool) {
-        self.look = Some(Look { wave: self.current(), at: now, ends: None, has_sent: is_sending });
+        self.look = Some(Look { wave: self.current, at: now, ends: None, has_sent: is_sending });
     }
 
     /// It is answered.

@@ -79,6 +79,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         }
         let mut draft = Draft::default();
         self.take_records(now, &mut draft);
+        self.waves.take(&draft.next_offsets);
         self.review(now, &mut draft)?;
         self.tell_others(now, &mut draft);
         let due = self.due_shards(now);
@@ -150,7 +151,6 @@ impl<L: Log, S: Store> Engine<L, S> {
             records += 1;
             bytes += bytes_of(record);
             draft.next_offsets.insert(source, record.offset.next());
-            self.waves.take(source, record.offset);
             let (count, earliest) = draft.facts.taken.entry(source).or_insert((0, record.timestamp));
             *count += 1;
             *earliest = record.timestamp.min(*earliest);
@@ -224,7 +224,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             .map(|shard| shard.number())
             .filter(|number| {
                 let partition = InputPartition::of_shard(*number);
-                log.undelivered(partition) == Some(0) && !backlog.has_graph_records_of(partition)
+                log.undelivered(partition) == Some(0) && !backlog.has_records_of(partition)
             })
             .collect()
     }

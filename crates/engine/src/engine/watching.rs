@@ -48,10 +48,10 @@ impl<L: Log, S: Store> Engine<L, S> {
         let shared = self.shards.active_numbers().len() < self.settings.shards.get() as usize;
         self.waves.set_shared(shared);
         let complete = self.waves.complete().map(|complete| complete.wave).unwrap_or_default();
-        // Not lazily: each shard is told.
-        let forgot = self.shards.active().filter_map(|shard| shard.set_waves(shared, complete).then_some(())).count();
-        if forgot > 0 {
-            self.waves.lose_sight();
+        for shard in self.shards.active() {
+            if shard.set_waves(shared, complete) {
+                self.waves.lose_sight();
+            }
         }
     }
 
