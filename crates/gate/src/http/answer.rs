@@ -20,8 +20,12 @@ pub(super) struct Answer<'a> {
 /// `context`
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are decided, and a box for each would be made on every answer"
+)]
 pub(super) enum Context<'a> {
-    Decided(Box<Details<'a>>),
+    Decided(Details<'a>),
     Broken { error: Error<'a> },
 }
 
@@ -124,7 +128,7 @@ impl<'a> Answer<'a> {
             certified: decided.certificate.as_ref().map(Certified::of),
             error: verdict.is_error().then_some(unsure),
         };
-        Self { decision: verdict.permits(), context: Context::Decided(Box::new(details)) }
+        Self { decision: verdict.permits(), context: Context::Decided(details) }
     }
 
     pub fn broken(status: u16, message: &'a str) -> Self {
