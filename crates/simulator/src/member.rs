@@ -116,6 +116,11 @@ impl Member {
         self.number
     }
 
+    /// The transaction that it works on.
+    pub fn transaction(&self) -> Option<TransactionNumber> {
+        self.commit.as_ref()?.transaction
+    }
+
     fn now(&self) -> Millis {
         Millis(self.clock.load(Ordering::Relaxed))
     }

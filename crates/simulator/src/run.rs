@@ -101,8 +101,6 @@ struct Run {
     instances: Vec<Instance>,
     /// Disks of dead instances, by name.
     disks: Vec<(String, Disk)>,
-    /// Dead instances whose disks are lost: nobody but the coordinator is left to end what they had open.
-    wiped: Vec<String>,
     named: usize,
     source: Source,
     produced: Vec<Produced>,
@@ -129,7 +127,6 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Result<Covered, Violation> {
         cluster: Rc::new(RefCell::new(cluster)),
         instances: Vec::new(),
         disks: Vec::new(),
-        wiped: Vec::new(),
         named: 0,
         source: Source::new(scenario),
         produced: Vec::new(),
@@ -318,7 +315,6 @@ impl Run {
         self.cluster.borrow_mut().group.remove(instance.member.borrow().number());
         if self.chance.u32(0..5) == 0 {
             self.covered.wiped_disks += 1;
-            self.wiped.push(instance.name);
         } else {
             self.disks.push((instance.name, instance.disk));
         }
@@ -356,8 +352,8 @@ impl Run {
             self.start()?;
         }
         // Whoever is dead is found out in time: what it left open is aborted.
-        let names = self.disks.iter().map(|(name, _)| name).chain(&self.wiped);
-        names.for_each(|name| self.cluster.borrow_mut().settle_all_of(name));
+        let names: Vec<String> = self.disks.iter().map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.cluster.borrow_mut().settle_all_of(name));
         let (mut quiet, mut last) = (0, (0, 0));
         for _ in 0..RESTLESS_ROUNDS_MAX {
             self.round()?;
@@ -386,6 +382,10 @@ impl Run {
 
     /// Everybody's turn, without faults.
     fn round(&mut self) -> Result<(), Violation> {
+        // What nobody works on any more, the coordinator ends: of a wiped instance nobody else is left to do so.
+        let at_work: Vec<_> =
+            self.instances.iter().filter_map(|instance| instance.member.borrow().transaction()).collect();
+        self.cluster.borrow_mut().time_out_all_but(&at_work);
         for _ in 0..ROUND_TURNS {
             for at in 0..self.instances.len() {
                 let Some(instance) = self.instances.get_mut(at) else { break };

@@ -144,6 +144,15 @@ impl Cluster {
         chosen.is_some()
     }
 
+    /// The coordinator aborts all that are open but some.
+    pub fn time_out_all_but(&mut self, at_work: &[TransactionNumber]) {
+        for transaction in self.transactions.open() {
+            if !at_work.contains(&transaction) {
+                self.decide(transaction, false);
+            }
+        }
+    }
+
     /// Removes what is superseded from the changelogs, and deletions that have been kept for long enough.
     pub fn compact_all(&mut self, now: Millis, deletions_kept: Duration) {
         for (place, partition) in &mut self.partitions {

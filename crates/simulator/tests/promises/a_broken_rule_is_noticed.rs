@@ -33,7 +33,7 @@ fn records_written_after_the_fence_was_passed() {
 
 #[test]
 fn a_store_that_is_written_before_the_log_has_committed() {
-    noticed(Broken::EarlyCommit);
+    assert_eq!(noticed(Broken::EarlyCommit), "T2");
 }
 
 #[test]
