@@ -173,7 +173,6 @@ pub(super) fn listen(text: &str, as_in: &str, sources: &Sources) -> Result<Socke
     })
 }
 
-/// `http.token`, or what stands in `http.token_file`.
 /// The token of a section, which may stand in a file.
 pub(super) fn token(
     section: &str,
