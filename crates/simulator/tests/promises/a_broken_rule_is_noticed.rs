@@ -5,10 +5,15 @@ use quell_simulator::{Broken, run};
 /// The rarest takes some three thousand.
 const SEEDS_MAX: u64 = 40_000;
 
-/// What the first seed to notice it says.
-fn noticed(broken: Broken) -> String {
-    let violation = (0..SEEDS_MAX).find_map(|seed| run(seed, Some(broken)).err());
-    violation.unwrap_or_else(|| panic!("{SEEDS_MAX} seeds did not notice {broken:?}")).invariant.to_owned()
+/// Some seed notices it.
+fn noticed(broken: Broken) {
+    assert!((0..SEEDS_MAX).any(|seed| run(seed, Some(broken)).is_err()), "{SEEDS_MAX} seeds did not notice {broken:?}");
+}
+
+/// Some seed violates the invariant that names it. Others may meet one that follows from it before.
+fn violates(broken: Broken, invariant: &str) {
+    let is_it = |seed| run(seed, Some(broken)).is_err_and(|violation| violation.invariant == invariant);
+    assert!((0..SEEDS_MAX).any(is_it), "{SEEDS_MAX} seeds with {broken:?} did not violate {invariant}");
 }
 
 #[test]
@@ -33,12 +38,12 @@ fn records_written_after_the_fence_was_passed() {
 
 #[test]
 fn a_store_that_is_written_before_the_log_has_committed() {
-    assert_eq!(noticed(Broken::EarlyCommit), "T2");
+    violates(Broken::EarlyCommit, "T2");
 }
 
 #[test]
 fn inputs_that_are_not_read_again_after_a_failure() {
-    assert_eq!(noticed(Broken::NoRewind), "F1");
+    violates(Broken::NoRewind, "F1");
 }
 
 #[test]
@@ -48,5 +53,5 @@ fn effects_without_their_offsets() {
 
 #[test]
 fn a_look_that_stops_too_early() {
-    assert_eq!(noticed(Broken::LookToStable), "W2");
+    violates(Broken::LookToStable, "W2");
 }
