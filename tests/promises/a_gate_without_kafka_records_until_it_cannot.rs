@@ -5,34 +5,13 @@ use std::collections::BTreeSet;
 
 use quell_testbed::cluster::{Cluster, cluster};
 use quell_testbed::deployment::{Deployment, POLICY};
-use quell_testbed::gate::GateInstance;
 use quell_testbed::proxy::Network;
 use quell_testbed::wait_for;
-use serde_json::json;
 
 const SYSTEMS: &str = "[admt_systems.hiring]\nmax_staleness = \"5s\"\n";
 
 fn network(cluster: &Cluster, network: Network) {
     (0..cluster.size()).for_each(|node| cluster.network(node, network));
-}
-
-/// Asks a thousand questions at once; the ids of what was decided, none if it was refused.
-fn thousand(gate: &GateInstance) -> Vec<String> {
-    let of = |number: u32| json!({ "subject": { "type": "account_id", "id": format!("a-{number}") } });
-    let asked = json!({
-        "action": { "name": "infer" },
-        "resource": { "type": "admt_system", "id": "hiring" },
-        "evaluations": (0..1_000).map(of).collect::<Vec<_>>(),
-    });
-    let headers = [("content-type", "application/json")];
-    let (status, body) = gate.request("POST", "/access/v1/evaluations", &headers, &asked.to_string()).unwrap();
-    if status == 503 {
-        return Vec::new();
-    }
-    assert_eq!(status, 200, "{body}");
-    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-    let ids = body["evaluations"].as_array().unwrap().iter();
-    ids.map(|answer| answer["context"]["decision_id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -50,9 +29,9 @@ fn a_gate_without_kafka_records_until_it_cannot() {
     gate.wait_until(nobody, "hiring", false, "stale");
     let mut answered = BTreeSet::new();
     wait_for("the spool to be full", || {
-        let more = thousand(&gate);
-        answered.extend(more.iter().cloned());
-        more.is_empty().then_some(())
+        let more = gate.ask_a_thousand("hiring");
+        answered.extend(more.iter().flatten().cloned());
+        more.is_none().then_some(())
     });
     assert!(gate.count("quell_gate_spool_bytes", &[]) <= 4.0 * 1024.0 * 1024.0);
     assert!(gate.count("quell_gate_spool_stalls_total", &[]) >= 1.0);
@@ -69,7 +48,7 @@ fn a_gate_without_kafka_records_until_it_cannot() {
     deployment.say_all_is_known();
     gate.wait_until(nobody, "hiring", true, "clear");
     wait_for("every decision's record", || {
-        answered.extend(thousand(&gate));
+        answered.extend(gate.ask_a_thousand("hiring").into_iter().flatten());
         answered.is_subset(&deployment.recorded_decisions()).then_some(())
     });
     assert!(gate.stop().success());

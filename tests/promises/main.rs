@@ -7,6 +7,7 @@
 
 mod a_changed_policy_reaches_stored_state;
 mod a_clean_stop_leaves_a_warm_store;
+mod a_clock_that_steps_opens_no_gate;
 mod a_damaged_store_is_restored;
 mod a_dead_letter_can_be_put_back;
 mod a_decision_can_be_certified_later_and_elsewhere;
@@ -14,6 +15,7 @@ mod a_gate_answers_only_once_it_has_read_all;
 mod a_gate_restarts_from_its_copy;
 mod a_gate_survives_compaction;
 mod a_gate_that_stops_answers_what_it_was_asked;
+mod a_gate_with_a_full_disk_waits_for_room;
 mod a_gate_without_kafka_records_until_it_cannot;
 mod a_kill_loses_nothing_and_repeats_nothing;
 mod a_killed_gate_has_recorded_what_it_answered;

@@ -79,4 +79,9 @@ fn watermarks_say_how_far_all_has_come() {
     }
     assert!(opted_out > 100, "{opted_out} alone");
     wait_until_complete(&deployment);
+    let complete = complete_through(&deployment).unwrap() / 1_000;
+    wait_for("the metric to say so", || {
+        let through = one.metric("quell_complete_through_timestamp_seconds", &[])?;
+        (through >= complete as f64).then_some(())
+    });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output};
 
 use quell_wire::{Encoder, Format, WatermarkMessage};
 use serde_json::{Value, json};
@@ -80,6 +80,25 @@ impl GateInstance {
         let (status, body) = self.0.request("POST", "/access/v1/evaluation", &headers, &question.to_string())?;
         let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
         Some(Answered { status, body })
+    }
+
+    /// Asks about a thousand accounts at once; the ids of what was decided, none if it could not record that.
+    pub fn ask_a_thousand(&self, system: &str) -> Option<Vec<String>> {
+        let of = |number: u32| json!({ "subject": { "type": "account_id", "id": format!("a-{number}") } });
+        let asked = json!({
+            "action": { "name": "infer" },
+            "resource": { "type": "admt_system", "id": system },
+            "evaluations": (0..1_000).map(of).collect::<Vec<_>>(),
+        });
+        let headers = [("content-type", "application/json")];
+        let (status, body) = self.0.request("POST", "/access/v1/evaluations", &headers, &asked.to_string()).unwrap();
+        if status == 503 {
+            return None;
+        }
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let answers = body["evaluations"].as_array().unwrap().iter();
+        Some(answers.map(|answer| answer["context"]["decision_id"].as_str().unwrap().to_owned()).collect())
     }
 
     /// Asks until it answers so.
@@ -220,12 +239,28 @@ path = "policy.toml"
 
     /// The same, with variables of the environment.
     pub fn start_gate_with(&self, name: &str, environment: &[(&str, &str)]) -> GateInstance {
+        self.start_gate_by(Command::new(crate::binary()), name, environment)
+    }
+
+    /// Starts a gate whose spool is on a disk of its own, of so many bytes, which is gone when the gate is. It takes the
+    /// right to mount one: root's, or that of a user who may have a namespace (`unshare(1)`).
+    pub fn start_gate_on_a_small_disk(&self, name: &str, bytes: u64) -> GateInstance {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+        command.arg(r#"mount -t tmpfs -o size="$1" spool "$2" && shift 2 && exec "$@""#);
+        let spool = self.spool_of(name);
+        std::fs::create_dir_all(&spool).unwrap();
+        command.arg("sh").arg(bytes.to_string()).arg(spool).arg(crate::binary());
+        self.start_gate_by(command, name, &[])
+    }
+
+    fn start_gate_by(&self, command: Command, name: &str, environment: &[(&str, &str)]) -> GateInstance {
         let port = free_port();
         let config = self.configure_gate(name, port);
         let log = self.dir.path().join(format!("{name}.log"));
         let ours = self.gate_environment();
         let ours = ours.iter().map(|(name, value)| (name.as_str(), *value));
-        GateInstance(Instance::run_as("gate", &config, port, log, ours.chain(environment.iter().copied())))
+        GateInstance(Instance::run_as(command, "gate", &config, port, log, ours.chain(environment.iter().copied())))
     }
 
     /// The topic that a gate reads.

@@ -32,11 +32,12 @@ impl Instance {
         log: PathBuf,
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        Self::run_as("run", config, port, log, environment)
+        Self::run_as(Command::new(crate::binary()), "run", config, port, log, environment)
     }
 
-    /// The same in another role: `quell gate`.
+    /// The same in another role, `quell gate`, by a command that ends in the binary.
     pub(crate) fn run_as<'a>(
+        mut command: Command,
         role: &str,
         config: &Path,
         port: u16,
@@ -44,7 +45,7 @@ impl Instance {
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(crate::binary())
+        let child = command
             .arg("--config")
             .arg(config)
             .arg(role)

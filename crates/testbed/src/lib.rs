@@ -15,8 +15,12 @@ pub mod load;
 pub mod outcome;
 pub mod proxy;
 pub mod secured;
+pub mod stepped_clock;
 
+use std::fs::File;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is waited for. A broker on a busy two-core machine needs seconds for what takes
@@ -60,12 +64,22 @@ pub fn unique() -> String {
     format!("{}-{}-{count}", std::process::id(), now_millis() % 1_000_000)
 }
 
-/// A port that is free now, and the next one, too.
+/// Below the ports that systems give to outgoing connections, which would take one between its choice and its use.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// A port that is free, and the next one, too: this process's until its end, whoever else looks for one in this way.
 pub fn free_port() -> u16 {
-    wait_for("two free ports", || {
-        let first = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
-        let port = first.local_addr().ok()?.port();
-        std::net::TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok()?;
-        Some(port)
-    })
+    static OURS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let directory = std::env::temp_dir().join("quell-ports");
+    std::fs::create_dir_all(&directory).unwrap();
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    for port in PORTS.step_by(2) {
+        let Ok(lock) = File::create(directory.join(port.to_string())) else { continue };
+        if lock.try_lock().is_ok() && is_free(port) && is_free(port + 1) {
+            ours.push(lock);
+            return port;
+        }
+    }
+    panic!("no two free ports in {PORTS:?}");
 }

@@ -76,10 +76,15 @@ pub(crate) struct Segment {
 impl Segment {
     /// A new one. Its name is on disk, too.
     pub fn create(directory: &Path, number: SegmentNumber) -> io::Result<Self> {
-        let mut file = File::options().write(true).create_new(true).open(number.path(directory))?;
-        file.write_all(MAGIC)?;
-        file.sync_all()?;
-        File::open(directory)?.sync_all()?;
+        let path = number.path(directory);
+        let mut file = File::options().write(true).create_new(true).open(&path)?;
+        let begun =
+            file.write_all(MAGIC).and_then(|()| file.sync_all()).and_then(|()| File::open(directory)?.sync_all());
+        if let Err(error) = begun {
+            // A full disk has room for names long after it has none for bytes, and is tried again many times.
+            drop(fs::remove_file(path));
+            return Err(error);
+        }
         Ok(Self { number, file, bytes: MAGIC.len() as u64 })
     }
 

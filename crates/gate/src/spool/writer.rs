@@ -109,6 +109,8 @@ impl Writer {
                 if let Err(error) = segment.cut() {
                     tracing::warn!(%error, "cannot cut off what was not written whole");
                 }
+                // It is delivered and removed even if the disk has no room for another before.
+                self.shared.set_tail(Tail { segment: self.next, bytes: 0 });
                 Err(error)
             }
         }
