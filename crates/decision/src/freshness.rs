@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use quell_domain::Millis;
 
-/// The time as far as it can be known: the latest that any look at the wall clock, and the time passed since, makes
-/// plausible. A wall clock that steps back makes nothing younger; one that was ahead makes all older, until the process
-/// begins anew.
+/// The time as far as it can be known: the latest that any look at a wall clock, this machine's or another's, and the time
+/// passed since make plausible. A wall clock that steps back makes nothing younger; one that was ahead makes all older,
+/// until the process begins anew.
 #[derive(Debug)]
 pub struct Timeline {
     /// The most by which the wall clock was ahead of the monotonic one, in milliseconds.

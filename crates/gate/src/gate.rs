@@ -262,10 +262,21 @@ impl Gate {
         self.freshness().now
     }
 
+    /// Takes up what the engine's clock showed: it is as late as that, whatever this machine's clock says. By how many
+    /// milliseconds the engine's is ahead.
+    pub(crate) fn hear_clock(&self, theirs: Millis) -> i64 {
+        let ahead = theirs.0.saturating_sub(self.now().0);
+        self.timeline.now(theirs, self.monotonic());
+        ahead
+    }
+
     fn freshness(&self) -> Freshness {
         let as_of = Some(self.as_of.load(Ordering::Acquire)).filter(|as_of| *as_of != UNKNOWN).map(Millis);
-        let monotonic = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        Freshness { as_of, now: self.timeline.now(wall_clock(), monotonic) }
+        Freshness { as_of, now: self.timeline.now(wall_clock(), self.monotonic()) }
+    }
+
+    fn monotonic(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use quell_decision::{Change, Watermark};
 use quell_domain::Millis;
+use quell_telemetry::Throttle;
 use quell_telemetry::gate::{GateEvent as _, GateMetrics, GateReady};
 use quell_wire::Decoder;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -30,6 +31,12 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// How often it is looked whether partitions were added while nothing is said.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Clocks that are further apart than this are not in order, whatever keeps them.
+const CLOCKS_APART_MS: i64 = 10_000;
+
+/// How often that is said.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a session ended.
 pub(super) enum Ended {
@@ -57,6 +64,7 @@ pub(super) struct Session<'a> {
     changes: Vec<Change>,
     positions: Positions,
     looked_at: Instant,
+    clocks_said: Throttle,
 }
 
 impl<'a> Session<'a> {
@@ -72,6 +80,7 @@ impl<'a> Session<'a> {
             changes: Vec::new(),
             positions: Positions::default(),
             looked_at: Instant::now(),
+            clocks_said: Throttle::new(SAY_EVERY),
             parts,
             stop,
             began,
@@ -125,7 +134,7 @@ impl<'a> Session<'a> {
                 Some(Err(error)) => return Err(error.into()),
                 Some(Ok(message)) if message.topic() == self.parts.watermarks => {
                     match self.parts.decoder.watermark(message.payload()) {
-                        Ok(said) => self.catching_up.take(Watermark {
+                        Ok(said) => self.hear(Watermark {
                             shard: said.shard,
                             shards: said.shards,
                             complete_through: Millis(said.complete_through),
@@ -158,6 +167,17 @@ impl<'a> Session<'a> {
         }
         self.tell();
         if self.ask()? { Ok(Some(Ended::PartitionsAdded)) } else { Ok(None) }
+    }
+
+    /// The engine's clock counts as well: with this machine's alone, one that is behind would make all seem fresh.
+    fn hear(&mut self, watermark: Watermark) {
+        let ahead_ms = self.parts.gate.hear_clock(watermark.observed_at);
+        if ahead_ms > CLOCKS_APART_MS && self.clocks_said.passes(Instant::now()) {
+            let message = "the engine's clock is ahead of this machine's: all counts as so much older until both are right and \
+                           the gate is started again";
+            tracing::warn!(target: "quell::gate", ahead_ms, message);
+        }
+        self.catching_up.take(watermark);
     }
 
     /// Into the file, then into the index. A disk that fails is waited for: what is known grows old meanwhile.
