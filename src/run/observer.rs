@@ -225,6 +225,7 @@ impl Observer for TelemetryObserver {
             unacknowledged: unacknowledged.into_iter().collect(),
             deferred_relaxations: progress.counters.iter().map(|counters| counters.held).sum(),
             to_be_reviewed: progress.to_be_reviewed,
+            complete_through: progress.complete_through,
             store_bytes: progress.store_bytes,
         }
         .emit(&self.metrics);

@@ -27,6 +27,8 @@ pub struct Progress {
     pub store_bytes: u64,
     /// Identifiers that have yet to be reviewed under a changed policy.
     pub to_be_reviewed: u64,
+    /// Up to when all is in the suppressions; none while unknown.
+    pub complete_through: Option<Millis>,
     /// Another instance runs another policy.
     pub policies_differ: bool,
 }

@@ -113,6 +113,13 @@ pub const LAST_COMMIT: Definition = metric(
     &[],
 );
 
+/// How far everything has come.
+pub const COMPLETE_THROUGH: Definition = metric(
+    "quell_complete_through_timestamp_seconds",
+    "What was in the input topics then is in the suppressions, in seconds since 1970; 0 while unknown.",
+    &[],
+);
+
 /// Epochs that were thrown away, and computed again.
 pub const COMMIT_FAILURES: Definition = metric(
     "quell_commit_failures_total",

@@ -42,6 +42,7 @@ pub(crate) struct Series {
     pub epoch_seconds: Histogram,
     pub epoch_events: Histogram,
     pub last_commit: Gauge,
+    pub complete_through: Gauge,
     pub commit_failures: IntCounterVec,
     pub relaxations: IntCounterVec,
     pub deferred_relaxations: IntGauge,
@@ -122,6 +123,7 @@ impl Series {
             epoch_seconds: histogram(registry, definitions::EPOCH_SECONDS),
             epoch_events: histogram(registry, definitions::EPOCH_EVENTS),
             last_commit: float_gauge(registry, definitions::LAST_COMMIT),
+            complete_through: float_gauge(registry, definitions::COMPLETE_THROUGH),
             hubs: ClosedGauges::new(registry, definitions::HUBS, &values.identifier_types),
             unacknowledged: ClosedGauges::new(registry, definitions::UNACKNOWLEDGED, &values.downstreams),
             deferred_relaxations: gauge(registry, definitions::DEFERRED_RELAXATIONS),
@@ -317,6 +319,8 @@ mod tests {
             Always 1; the labels say which build runs.
         quell_commit_failures_total counter {reason}
             Epochs that were not committed and were computed again, by reason. Fencing is a part of every hand-over.
+        quell_complete_through_timestamp_seconds gauge {}
+            What was in the input topics then is in the suppressions, in seconds since 1970; 0 while unknown.
         quell_consumer_lag_records gauge {partition, topic}
             Records of an owned partition that are not yet committed. Absent while unknown.
         quell_consumer_lag_seconds gauge {topic}
@@ -391,6 +395,7 @@ mod tests {
         quell_commit_failures_total{reason="aborted"} 0
         quell_commit_failures_total{reason="ambiguous"} 0
         quell_commit_failures_total{reason="fenced"} 0
+        quell_complete_through_timestamp_seconds 0
         quell_dead_letters_total{code="blocked_value"} 0
         quell_dead_letters_total{code="future"} 0
         quell_dead_letters_total{code="internal"} 0

@@ -450,6 +450,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             counters,
             store_bytes: self.store.bytes(),
             to_be_reviewed: self.shards.active().map(|shard| shard.to_be_reviewed()).sum(),
+            complete_through: self.waves.complete().map(|complete| complete.through),
             policies_differ: self.policies_differ(),
         };
         self.observer.progress(&progress);

@@ -121,7 +121,7 @@ impl Event for EpochFailed<'_> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact for the next 285,000 years")]
-fn seconds(millis: i64) -> f64 {
+pub(super) fn seconds(millis: i64) -> f64 {
     millis as f64 / 1_000.0
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use quell_domain::ShardNumber;
+use quell_domain::{Millis, ShardNumber};
 
 use super::Event;
+use super::epoch::seconds;
 use crate::metrics::Metrics;
 
 /// What of a partition is not yet committed.
@@ -69,6 +70,8 @@ pub struct ProgressReported<'a> {
     pub deferred_relaxations: u64,
     /// Identifiers that have yet to be reviewed under a changed policy.
     pub to_be_reviewed: u64,
+    /// Up to when all is in the suppressions; none while unknown.
+    pub complete_through: Option<Millis>,
     /// Bytes on disk.
     pub store_bytes: u64,
 }
@@ -94,6 +97,7 @@ impl Event for ProgressReported<'_> {
         series.restore_time_left.set(time_left.as_secs_f64());
         series.deferred_relaxations.set(whole(self.deferred_relaxations));
         series.to_be_reviewed.set(whole(self.to_be_reviewed));
+        series.complete_through.set(self.complete_through.map_or(0.0, |through| seconds(through.0)));
         series.store_bytes.set(whole(self.store_bytes));
         series.consumer_lag.set(&self.lag);
         for (gauges, counts) in [(&series.hubs, &self.hubs), (&series.unacknowledged, &self.unacknowledged)] {
