@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use quell_testbed::deployment::Deployment;
 use quell_testbed::gate::GateInstance;
+use quell_testbed::wait_for;
 
 const PEOPLE: u32 = 2_000;
 
@@ -81,6 +82,38 @@ fn a_gate_restarts_from_its_copy() {
     }
 }
 
+/// Deletes the gate's topic and makes it anew. `victim` stands at its beginning, where a gate that reads on never looks.
+fn make_anew(deployment: &Deployment) {
+    deployment.delete_topic(&deployment.gates_topic());
+    wait_for("the topic to be gone and made anew", || {
+        deployment.quell(&["topics", "create"]).status.success().then_some(())
+    });
+    deployment.produce([deployment.suppression("victim", 1, true)]);
+    deployment.produce((0..500).map(|number| deployment.suppression(&format!("new-{number}"), 1, true)));
+}
+
+#[test]
+fn a_topic_that_is_made_anew_under_a_gate_is_read_anew() {
+    let deployment = Deployment::new();
+    deployment.make_gate_topics();
+    deployment.produce((0..100).map(|number| deployment.suppression(&format!("old-{number}"), 1, true)));
+    let gate = deployment.start_gate("gate").wait_until_ready();
+    deployment.say_all_is_known();
+    gate.wait_until(("account_id", "old-1"), "hiring", false, "suppressed");
+
+    gate.signal("-STOP");
+    make_anew(&deployment);
+    gate.signal("-CONT");
+    wait_for("the opt-out at the new topic's beginning", || {
+        deployment.say_all_is_known();
+        let answer = gate.ask(("account_id", "victim"), "hiring")?;
+        (answer.reason() == "suppressed").then_some(())
+    });
+    gate.wait_until(("account_id", "old-1"), "hiring", true, "clear");
+    assert!(gate.log().contains("the topic was deleted and made anew"), "{}", gate.log());
+    assert!(gate.stop().success());
+}
+
 #[test]
 fn a_topic_that_was_made_anew_is_read_anew() {
     let deployment = Deployment::new();
@@ -91,11 +124,7 @@ fn a_topic_that_was_made_anew_is_read_anew() {
     gate.wait_until(("account_id", "old-1"), "hiring", false, "suppressed");
     assert!(gate.stop().success());
 
-    deployment.delete_topic(&deployment.gates_topic());
-    quell_testbed::wait_for("the topic to be gone and made anew", || {
-        deployment.quell(&["topics", "create"]).status.success().then_some(())
-    });
-    deployment.produce((0..200).map(|number| deployment.suppression(&format!("new-{number}"), 1, true)));
+    make_anew(&deployment);
     let gate = deployment.start_gate("gate").wait_until_ready();
     deployment.say_all_is_known();
     gate.wait_until(("account_id", "new-1"), "hiring", false, "suppressed");

@@ -45,6 +45,9 @@ pub struct Watermark {
     pub observed_at: Millis,
 }
 
+/// Whatever names more shards was not written by an engine: each is a partition of several topics.
+const SHARDS_MAX: i32 = 100_000;
+
 /// What all shards have said.
 #[derive(Debug, Default)]
 pub struct Watermarks {
@@ -56,6 +59,9 @@ pub struct Watermarks {
 impl Watermarks {
     /// Takes one up. What a shard has once reached stays true, whoever owns it later.
     pub fn take(&mut self, watermark: Watermark) {
+        if watermark.shards > SHARDS_MAX {
+            return;
+        }
         let through = watermark.complete_through.min(watermark.observed_at);
         let reached = self.by_shard.entry(watermark.shard).or_insert(through);
         *reached = through.max(*reached);
@@ -114,6 +120,14 @@ mod tests {
         let mut watermarks = Watermarks::default();
         watermarks.take(Watermark { complete_through: Millis(99_999), ..watermark(0, 1, 500) });
         assert_eq!(watermarks.complete_through(), Some(Millis(510)));
+    }
+
+    #[test]
+    fn a_number_of_shards_that_no_engine_has_says_nothing() {
+        let mut watermarks = Watermarks::default();
+        watermarks.take(watermark(0, 1, 500));
+        watermarks.take(watermark(0, i32::MAX, 600));
+        assert_eq!(watermarks.complete_through(), Some(Millis(500)));
     }
 
     #[test]

@@ -210,14 +210,16 @@ impl Gate {
         if self.readiness.load(Ordering::Acquire) != readiness {
             return Err(Unanswered::NotReady);
         }
-        let id = self.ids.next(freshness.now);
+        // By this machine's clock alone, as Kafka knows the record: by it a decision is found again.
+        let timestamp = wall_clock();
+        let id = self.ids.next(timestamp);
         let id_text = uuid_text(&id);
         let message = message(&id_text, freshness.now, rules, question, particulars, &verdict);
         let value = self.encoder.decision(&self.decisions, &message).map_err(not_recorded)?;
-        let mut records = vec![Record { topic: Topic::Decisions, key: id, timestamp: freshness.now, value }];
+        let mut records = vec![Record { topic: Topic::Decisions, key: id, timestamp, value }];
         let review = opened(&message, verdict.obligation, particulars.material);
         if let Some(review) = &review {
-            records.push(self.review_record(review, id, freshness.now)?);
+            records.push(self.review_record(review, id, timestamp)?);
         }
         let to_certify = particulars.certificate.then(|| (message.fields(), rules.certificate_subject()));
         Ok(Decided { has_review: review.is_some(), id_text, verdict, records, to_certify, certificate: None })

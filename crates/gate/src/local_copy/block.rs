@@ -8,11 +8,12 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use quell_decision::Change;
+use quell_topic_id::TopicId;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::position::{Anchor, Position, Positions};
 
-const MAGIC: &[u8; 8] = b"QCOPY1\r\n";
+const MAGIC: &[u8; 8] = b"QCOPY2\r\n";
 const HEADER_BYTES: usize = 12;
 
 /// What stands before a record's bytes.
@@ -90,8 +91,9 @@ fn length(bytes: usize) -> u32 {
 }
 
 fn put_positions(out: &mut Vec<u8>, positions: &Positions) {
-    out.extend_from_slice(&length(positions.0.len()).to_le_bytes());
-    for (partition, position) in &positions.0 {
+    out.extend_from_slice(&positions.topic.map_or([0; 16], |topic| topic.0));
+    out.extend_from_slice(&length(positions.partitions.len()).to_le_bytes());
+    for (partition, position) in &positions.partitions {
         out.extend_from_slice(&partition.to_le_bytes());
         out.extend_from_slice(&position.next_offset.to_le_bytes());
         out.extend_from_slice(&length(position.anchors.len()).to_le_bytes());
@@ -180,10 +182,11 @@ impl<'a> Block<'a> {
 
     fn parse(&self) -> (Positions, Rest<'a>) {
         let mut rest = Rest(self.body);
-        let mut positions = Positions::default();
+        let topic = rest.bytes(16).and_then(|id| id.try_into().ok()).filter(|id| *id != [0; 16]).map(TopicId);
+        let mut positions = Positions { topic, ..Positions::default() };
         for _ in 0..rest.number().unwrap_or(0) {
             let Some((partition, position)) = position(&mut rest) else { break };
-            positions.0.insert(partition, position);
+            positions.partitions.insert(partition, position);
         }
         (positions, rest)
     }

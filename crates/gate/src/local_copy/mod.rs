@@ -91,7 +91,7 @@ impl LocalCopy {
         let Some((generation, path)) = found else { return Self::begin(directory, topic, 1, files) };
         let file = Arc::new(File::options().read(true).write(true).open(&path)?);
         files.only(generation, Arc::clone(&file));
-        let bytes = file.metadata()?.len();
+        let bytes_in_all = file.metadata()?.len();
         let Some(mut reader) = BlockReader::begin(&file, topic)? else {
             fs::remove_file(path)?;
             return Self::begin(directory, topic, generation.wrapping_add(1), files);
@@ -100,8 +100,13 @@ impl LocalCopy {
         while let Some(block) = reader.next()? {
             positions.take(&block.positions());
             for (place, bytes) in block.records() {
-                // L1: the block is as it was written, so that this is a change.
-                let change = Change::decode(bytes).map_err(io::Error::other)?;
+                // L1: the block is as it was written. What is no change all the same is another version's.
+                let Ok(change) = Change::decode(bytes) else {
+                    index.clear();
+                    fs::remove_file(path)?;
+                    let (copy, found) = Self::begin(directory, topic, generation.wrapping_add(1), files)?;
+                    return Ok((copy, Found { cut_bytes: bytes_in_all, ..found }));
+                };
                 if let Some(at) = files::location(generation, place) {
                     index.apply(&change, at, &*files);
                 }
@@ -110,7 +115,7 @@ impl LocalCopy {
         }
         let writer = reader.into_writer();
         file.set_len(writer.end)?;
-        let cut_bytes = bytes.saturating_sub(writer.end);
+        let cut_bytes = bytes_in_all.saturating_sub(writer.end);
         let found = Found { positions: positions.clone(), cut_bytes };
         let directory = directory.to_owned();
         let (topic, current) = (topic.to_owned(), file);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use quell_topic_id::TopicId;
 use xxhash_rust::xxh3::Xxh3;
 
 /// How many of the last records of a partition are remembered: one that compaction has taken away says nothing.
@@ -40,14 +41,19 @@ pub struct Position {
     pub anchors: VecDeque<Anchor>,
 }
 
-/// How far each partition has been read.
+/// How far a topic has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Positions(pub BTreeMap<i32, Position>);
+pub struct Positions {
+    /// Its id; none while unknown.
+    pub topic: Option<TopicId>,
+    /// Each partition of it.
+    pub partitions: BTreeMap<i32, Position>,
+}
 
 impl Positions {
     /// A record of a partition was read.
     pub fn read(&mut self, partition: i32, anchor: Anchor) {
-        let position = self.0.entry(partition).or_default();
+        let position = self.partitions.entry(partition).or_default();
         position.next_offset = anchor.offset + 1;
         position.anchors.push_back(anchor);
         if position.anchors.len() > ANCHORS_MAX {
@@ -57,8 +63,9 @@ impl Positions {
 
     /// Some partitions have been read further.
     pub fn take(&mut self, later: &Self) {
-        for (partition, position) in &later.0 {
-            let known = self.0.entry(*partition).or_default();
+        self.topic = later.topic.or(self.topic);
+        for (partition, position) in &later.partitions {
+            let known = self.partitions.entry(*partition).or_default();
             known.next_offset = position.next_offset;
             known.anchors.extend(&position.anchors);
             while known.anchors.len() > ANCHORS_MAX {

@@ -55,8 +55,8 @@ fn a_restart_knows_what_was_known_and_where_to_read_on() {
     let (copy, found, index) = opened(dir.path());
     assert_eq!(known(&copy, &index), [Some(2), Some(1), None]);
     assert_eq!(found, Found { positions, cut_bytes: 0 });
-    assert_eq!(found.positions.0[&0].next_offset, 5);
-    assert_eq!(found.positions.0[&0].anchors.len(), 2);
+    assert_eq!(found.positions.partitions[&0].next_offset, 5);
+    assert_eq!(found.positions.partitions[&0].anchors.len(), 2);
 }
 
 /// L1, for every byte at which a file can be cut, and every one that can be altered.
@@ -77,7 +77,7 @@ fn whatever_is_cut_off_or_altered_a_whole_beginning_is_left() {
         let blocks = ends.iter().filter(|end| **end <= at as u64).count().saturating_sub(1);
         let (copy, found, index) = opened(dir.path());
         assert_eq!(index.len(), blocks, "at {at}");
-        let next_offset = found.positions.0.get(&0).map_or(0, |position| position.next_offset);
+        let next_offset = found.positions.partitions.get(&0).map_or(0, |position| position.next_offset);
         assert_eq!(next_offset, i64::try_from(blocks).unwrap(), "at {at}");
         let generation = copy.generation;
         drop(copy);
@@ -136,7 +136,7 @@ fn it_is_written_anew_while_it_is_read_and_added_to() {
     drop(copy);
     let (copy, found, index) = opened(dir.path());
     check(&copy, &index);
-    assert_eq!(found.positions.0[&0].next_offset, positions.0[&0].next_offset);
+    assert_eq!(found.positions.partitions[&0].next_offset, positions.partitions[&0].next_offset);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_crash_while_it_is_written_anew_leaves_the_old_one() {
     drop(copy);
     let (copy, found, index) = opened(dir.path());
     assert_eq!([1, 2, 3].map(|number| version(&copy, &index, number)), [Some(1), Some(1), None]);
-    assert_eq!(found.positions.0[&0].next_offset, 2, "the third is read again");
+    assert_eq!(found.positions.partitions[&0].next_offset, 2, "the third is read again");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 

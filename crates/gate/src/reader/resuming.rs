@@ -1,8 +1,8 @@
 //! Whether the topic is still the one that the copy was made of.
 //!
-//! A topic that was deleted and made anew, or whose leader lost its end, has the same name and the same offsets, and
-//! other records. So reading on begins a few records earlier, with those that were read last: they must be there as they
-//! were. librdkafka knows topics' ids, but its Rust binding does not show them; and an id would not tell of a lost end.
+//! A topic whose leader lost its end has the same id and the same offsets, and other records. So reading on begins a few
+//! records earlier, with those that were read last: they must be there as they were. A topic that was deleted and made
+//! anew is told by its id, where brokers give one, and by this where not.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ mod tests {
     fn read(offsets: &[i64]) -> Position {
         let mut positions = Positions::default();
         offsets.iter().for_each(|offset| positions.read(0, anchor(*offset, "k")));
-        positions.0.remove(&0).unwrap()
+        positions.partitions.remove(&0).unwrap()
     }
 
     #[test]

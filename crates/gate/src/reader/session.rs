@@ -7,6 +7,7 @@ use quell_decision::{Change, Watermark};
 use quell_domain::Millis;
 use quell_telemetry::Throttle;
 use quell_telemetry::gate::{GateEvent as _, GateMetrics, GateReady};
+use quell_topic_id::{TopicId, topic_id};
 use quell_wire::Decoder;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::BorrowedMessage;
@@ -35,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Clocks that are further apart than this are not in order, whatever keeps them.
 const CLOCKS_APART_MS: i64 = 10_000;
 
-/// How often that is said.
+/// How often the same trouble is said.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a session ended.
@@ -46,6 +47,8 @@ pub(super) enum Ended {
     /// The copy is of no use for this topic.
     Unfit(&'static str),
 }
+
+const MADE_ANEW: Misfit = "the topic was deleted and made anew";
 
 pub(super) struct Session<'a> {
     parts: &'a mut ReaderParts,
@@ -65,6 +68,8 @@ pub(super) struct Session<'a> {
     positions: Positions,
     looked_at: Instant,
     clocks_said: Throttle,
+    disk_said: Throttle,
+    topic: Option<TopicId>,
 }
 
 impl<'a> Session<'a> {
@@ -81,6 +86,8 @@ impl<'a> Session<'a> {
             positions: Positions::default(),
             looked_at: Instant::now(),
             clocks_said: Throttle::new(SAY_EVERY),
+            disk_said: Throttle::new(SAY_EVERY),
+            topic: None,
             parts,
             stop,
             began,
@@ -102,9 +109,16 @@ impl<'a> Session<'a> {
     fn assign(&mut self) -> Result<Result<(), Misfit>, ReadError> {
         let mut list = TopicPartitionList::new();
         let topic = self.parts.suppressions.clone();
+        // First the id, then how far it goes: whatever was made anew in between has another id when it is next asked for.
+        self.topic = topic_id(self.probe.client(), &topic, ASK)?;
+        if let (Some(read), Some(now)) = (self.parts.copy.positions().topic, self.topic)
+            && read != now
+        {
+            return Ok(Err(MADE_ANEW));
+        }
         for partition in partitions(&self.probe, &topic)? {
             let (low, high) = self.probe.fetch_watermarks(&topic, partition, ASK)?;
-            let resuming = match Resuming::new(self.parts.copy.positions().0.get(&partition), low, high) {
+            let resuming = match Resuming::new(self.parts.copy.positions().partitions.get(&partition), low, high) {
                 Ok(resuming) => resuming,
                 Err(misfit) => return Ok(Err(misfit)),
             };
@@ -148,8 +162,9 @@ impl<'a> Session<'a> {
                     let Some(resuming) = self.resuming.get_mut(&message.partition()) else { continue };
                     match heard(&self.parts.decoder, resuming, &message, self.stop) {
                         Ok(Some((understood, anchor))) => {
+                            self.positions.topic = self.topic;
                             self.positions.read(message.partition(), anchor);
-                            self.changes.extend(change(understood, &self.parts.gate.metrics));
+                            self.changes.extend(changes(understood, &self.parts.gate.metrics));
                         }
                         Ok(None) => {}
                         Err(misfit) => return Ok(Some(Ended::Unfit(misfit))),
@@ -165,7 +180,9 @@ impl<'a> Session<'a> {
         if let Some(ended) = self.rewrite() {
             return Ok(Some(ended));
         }
-        self.tell();
+        if let Err(misfit) = self.tell()? {
+            return Ok(Some(Ended::Unfit(misfit)));
+        }
         if self.ask()? { Ok(Some(Ended::PartitionsAdded)) } else { Ok(None) }
     }
 
@@ -182,14 +199,16 @@ impl<'a> Session<'a> {
 
     /// Into the file, then into the index. A disk that fails is waited for: what is known grows old meanwhile.
     fn take_up(&mut self) {
-        if self.positions.0.is_empty() {
+        if self.positions.partitions.is_empty() {
             return;
         }
         while !self.stop.is_asked() {
             match self.parts.copy.take(&self.changes, &self.positions, &self.parts.index) {
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::error!(target: "quell::gate", %error, "cannot write the local copy; trying again");
+                    if self.disk_said.passes(Instant::now()) {
+                        tracing::error!(target: "quell::gate", %error, "cannot write the local copy; trying again");
+                    }
                     std::thread::sleep(TRY_AGAIN);
                 }
             }
@@ -230,15 +249,22 @@ impl<'a> Session<'a> {
     }
 
     /// What has been read, and what that is good for.
-    fn tell(&mut self) {
+    ///
+    /// A topic that is made anew under a reader is read on at the old offsets, and librdkafka says nothing. Its id says it: if
+    /// it is the same after the last of the records, all were that topic's.
+    fn tell(&mut self) -> Result<Result<(), Misfit>, ReadError> {
         let gate = &self.parts.gate;
         if !gate.is_ready() && has_reached(&self.read, &self.ends_at_start) {
             gate.set_ready(true);
             GateReady { identifiers: self.parts.index.len(), took: self.began.elapsed() }.emit(&gate.metrics);
         }
         if let Some(as_of) = self.catching_up.read(&self.read) {
+            if topic_id(self.probe.client(), &self.parts.suppressions, ASK)? != self.topic {
+                return Ok(Err(MADE_ANEW));
+            }
             gate.set_as_of(as_of);
         }
+        Ok(Ok(()))
     }
 
     /// How far the topic goes, if the engine has said something since; and which partitions it has. Whether they are more.
@@ -292,22 +318,24 @@ fn heard(
     Ok(None)
 }
 
-fn change(understood: Understood, metrics: &GateMetrics) -> Option<Change> {
+fn changes(understood: Understood, metrics: &GateMetrics) -> Vec<Change> {
     match understood {
-        Understood::Change(change) => Some(change),
-        Understood::Restricts(change) => {
+        Understood::Change(change) => vec![change],
+        Understood::Restricts(changes) => {
             metrics.not_understood();
-            tracing::error!(
-                target: "quell::gate",
-                identifier = %change.identifier(),
-                "a suppression cannot be understood; its identifier is taken to be opted out of everything"
-            );
-            Some(change)
+            for change in &changes {
+                tracing::error!(
+                    target: "quell::gate",
+                    identifier = %change.identifier(),
+                    "a suppression cannot be understood; its identifier is taken to be opted out of everything"
+                );
+            }
+            changes
         }
         Understood::Nobodys => {
             metrics.not_understood();
             tracing::error!(target: "quell::gate", "a suppression cannot be understood, and its key is nobody's");
-            None
+            Vec::new()
         }
     }
 }

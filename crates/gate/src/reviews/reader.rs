@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use quell_domain::uuid_bytes;
 use quell_telemetry::Throttle;
 use quell_telemetry::gate::{GateEvent as _, ReviewNotUnderstood};
+use quell_topic_id::{TopicId, topic_id};
 use quell_wire::{DecodeError, Decoder, ReviewMessage};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -17,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::Place;
 use crate::clients::KafkaSettings;
-use crate::consumer::{Quiet, ReadError, partitions, passes_by_itself};
+use crate::consumer::{ASK, Quiet, ReadError, partitions, passes_by_itself};
 use crate::gate::Gate;
 use crate::worker::{Stop, Worker};
 
@@ -81,10 +82,11 @@ impl Reading {
     }
 
     /// Reads the topic from its beginning, and on, until it has to be read from the beginning again: to fill the room that
-    /// there is in the book, or else because there are more partitions.
+    /// there is in the book, or else because the topic was made anew, or has more partitions.
     fn read_all(&mut self, is_filling: bool) -> Result<bool, ReadError> {
         let mut config = self.parts.kafka.reader();
         let consumer: BaseConsumer<Quiet> = config.set("enable.partition.eof", "true").create_with_context(Quiet)?;
+        let id = topic_id(consumer.client(), &self.parts.topic, ASK)?;
         let known = partitions(&consumer, &self.parts.topic)?;
         let mut assigned = TopicPartitionList::new();
         for partition in &known {
@@ -112,7 +114,7 @@ impl Reading {
             if unread.is_empty() && self.parts.gate.reviews.book.wants_filling() {
                 return Ok(true);
             }
-            if self.are_more_than(&known, &consumer, &mut looked_at)? {
+            if self.is_another(id, known.len(), &consumer, &mut looked_at)? {
                 return Ok(false);
             }
         }
@@ -160,9 +162,11 @@ impl Reading {
         self.covered.retain(|review| runtime.block_on(gate.record_review(review, gate.now())).is_err());
     }
 
-    fn are_more_than(
+    /// Whether the topic was made anew, or has more partitions. Looks now and then.
+    fn is_another(
         &self,
-        known: &[i32],
+        id: Option<TopicId>,
+        known: usize,
         consumer: &BaseConsumer<Quiet>,
         looked_at: &mut Instant,
     ) -> Result<bool, ReadError> {
@@ -170,10 +174,13 @@ impl Reading {
             return Ok(false);
         }
         *looked_at = Instant::now();
-        match partitions(consumer, &self.parts.topic) {
-            Ok(now) => Ok(now.len() > known.len()),
+        let looked = || {
+            let now = topic_id(consumer.client(), &self.parts.topic, ASK)?;
+            Ok(now != id || partitions(consumer, &self.parts.topic)?.len() > known)
+        };
+        match looked() {
             Err(ReadError::Kafka(error)) if passes_by_itself(&error) => Ok(false),
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
