@@ -7,6 +7,9 @@ use crate::config::GateTopics;
 /// 24 months: as long as a business keeps the records of what consumers asked for (11 CCR 7101).
 const DECISIONS_RETENTION_MILLIS: u64 = 730 * 24 * 60 * 60 * 1000;
 
+/// Kafka's own default, whatever the cluster's is: a review has some ten kilobytes, and a batch as much as fits.
+const MESSAGE_BYTES_MAX: u64 = 1_048_588;
+
 /// What they should be like.
 pub struct TopicPlans {
     /// The gate's own: `quell topics create --gate` makes them.
@@ -38,10 +41,11 @@ impl TopicPlans {
             ..own(name, Cleanup::Compact)
         };
         let retention = ("retention.ms", DECISIONS_RETENTION_MILLIS.to_string());
+        let largest = ("max.message.bytes", MESSAGE_BYTES_MAX.to_string());
         Self {
             own: vec![
-                TopicPlan { settings: vec![retention], ..own(&topics.decisions, Cleanup::Delete) },
-                own(&topics.reviews, Cleanup::Compact),
+                TopicPlan { settings: vec![retention, largest.clone()], ..own(&topics.decisions, Cleanup::Delete) },
+                TopicPlan { settings: vec![largest], ..own(&topics.reviews, Cleanup::Compact) },
             ],
             of_the_engine: vec![of_the_engine(suppressions), of_the_engine(&topics.watermarks)],
         }

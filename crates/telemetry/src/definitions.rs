@@ -287,6 +287,20 @@ pub const GATE_SPOOL_BYTES: Definition =
 pub const GATE_SPOOL_STALLS: Definition =
     metric("quell_gate_spool_stalls_total", "Times that decisions could not be written to the spool.", &[]);
 
+/// What of the spool could not be read.
+pub const GATE_SPOOL_DAMAGES: Definition = metric(
+    "quell_gate_spool_damages_total",
+    "Segments of the spool that could not be read whole, and are set aside.",
+    &[],
+);
+
+/// What does not get into Kafka.
+pub const GATE_REFUSED_BY_KAFKA: Definition = metric(
+    "quell_gate_records_refused_by_kafka_total",
+    "Records of decisions and reviews that Kafka refuses for what they are, and are set aside.",
+    &[],
+);
+
 /// Whether a new key would not be taken up.
 pub const GATE_KEYS_REFUSED: Definition = metric(
     "quell_gate_keys_refused",

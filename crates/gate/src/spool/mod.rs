@@ -6,20 +6,25 @@
 //!       └── answered when its block is synced ┘                                          └─ removed ───┘
 //! ```
 //!
-//! A decision is answered only when its record is on disk, and that of the review that it ends in, in one block (B1). A segment goes only when all of it is in Kafka (B2). Full,
-//! or with a disk that fails, it takes nothing until it can: who records waits, up to a deadline, and then answers that
-//! it cannot.
+//! A decision is answered only when its record is on disk, and that of the review that it ends in, in one block (B1). A
+//! segment goes only when all of it is in Kafka (B2); what Kafka refuses for what it is, and what cannot be read, stays
+//! beside it for a human. Full, or with a disk that fails, it takes nothing until it can: who records waits, up to a
+//! deadline, and then answers that it cannot.
 
 mod delivery;
 mod find;
+mod progress;
 mod record;
+mod refused;
 mod segment;
 mod writer;
 
+use std::cmp;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,6 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use delivery::{DeliveryError, DeliveryTopics};
 pub use record::{DecisionId, Record, Topic};
 pub(crate) use segment::{Segment, SegmentNumber, segments};
+use segment::{SegmentReader, next_number, refused};
 use writer::{Entry, Writer};
 
 /// How many questions may wait for the writer. Each has a connection of its own, so there are not many.
@@ -65,10 +71,14 @@ pub struct SpoolOpenError {
 pub(crate) struct Shared {
     pub options: SpoolOptions,
     pub metrics: GateMetrics,
-    /// Bytes of all segments.
+    /// The first segment of this process.
+    pub first: SegmentNumber,
+    /// Bytes of all segments, and of what Kafka refused.
     pub bytes: AtomicU64,
     /// The segment that is being written, and how much of it is on disk, as one number: see [`Tail`].
     tail: AtomicU64,
+    /// Where segments end that have more in their files than counts.
+    given_up: Mutex<BTreeMap<SegmentNumber, u64>>,
 }
 
 /// How far the spool is on disk.
@@ -76,6 +86,14 @@ pub(crate) struct Shared {
 pub(crate) struct Tail {
     pub segment: SegmentNumber,
     pub bytes: u64,
+}
+
+/// How far a segment may be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Readable {
+    pub until: u64,
+    /// Whether there will never be more.
+    pub is_over: bool,
 }
 
 /// A segment is far smaller than this.
@@ -89,6 +107,36 @@ impl Shared {
 
     fn set_tail(&self, tail: Tail) {
         self.tail.store(tail.segment.0 << TAIL_BYTES_BITS | tail.bytes, Ordering::Release);
+    }
+
+    /// How far a segment may be read now. None if it is only being made.
+    pub fn readable(&self, reader: &SegmentReader) -> io::Result<Option<Readable>> {
+        let tail = self.tail();
+        Ok(match reader.number.cmp(&tail.segment) {
+            cmp::Ordering::Greater => None,
+            cmp::Ordering::Equal => (tail.bytes > 0).then_some(Readable { until: tail.bytes, is_over: false }),
+            cmp::Ordering::Less => {
+                let given_up = self.given_up().get(&reader.number).copied();
+                // Its file is looked at only now that it cannot grow any more.
+                let until = given_up.map_or_else(|| reader.bytes(), Ok)?;
+                Some(Readable { until, is_over: true })
+            }
+        })
+    }
+
+    /// A segment is not written to any more, and what its file has behind `end` does not count.
+    fn give_up(&self, number: SegmentNumber, end: u64) {
+        self.given_up().insert(number, end);
+    }
+
+    /// A segment is gone, with so many bytes.
+    fn went(&self, number: SegmentNumber, bytes: u64) {
+        self.given_up().remove(&number);
+        self.shrank(bytes);
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, BTreeMap<SegmentNumber, u64>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn grew(&self, bytes: u64) {
@@ -160,11 +208,11 @@ pub struct Backlog(pub(crate) Arc<Shared>);
 impl Shared {
     fn open(options: SpoolOptions, metrics: GateMetrics) -> io::Result<(Arc<Self>, SegmentNumber)> {
         std::fs::create_dir_all(&options.path)?;
-        let found = segments(&options.path)?;
-        let first = found.last().map_or(SegmentNumber(0), |(last, _)| last.next());
-        let bytes: u64 = found.iter().map(|(_, bytes)| bytes).sum();
-        let shared = Self { options, metrics, bytes: AtomicU64::new(0), tail: AtomicU64::new(0) };
-        shared.grew(bytes);
+        let first = next_number(&options.path)?;
+        let found = [segments(&options.path)?, refused(&options.path)?].concat();
+        let (bytes, tail) = (AtomicU64::new(0), AtomicU64::new(0));
+        let shared = Self { options, metrics, first, bytes, tail, given_up: Mutex::default() };
+        shared.grew(found.iter().map(|(_, bytes)| bytes).sum());
         Ok((Arc::new(shared), first))
     }
 }

@@ -9,6 +9,14 @@ use super::*;
 use quell_domain::Millis;
 use quell_telemetry::gate::GateValues;
 
+mod delivery;
+
+/// What stands before the first block of a segment.
+const MAGIC_BYTES: usize = 8;
+
+/// What stands before the records of a block.
+const HEADER_BYTES: usize = 24;
+
 fn metrics() -> GateMetrics {
     GateMetrics::new("test", &GateValues { systems: vec![], reasons: vec![], outcomes: vec![] })
 }
@@ -31,18 +39,87 @@ fn record(number: u64) -> Record {
 
 /// The numbers of all records that are whole on disk, in order.
 fn on_disk(path: &Path) -> Vec<u64> {
-    let mut numbers = Vec::new();
-    for (number, bytes) in segments(path).unwrap() {
-        let mut reader = SegmentReader::open(path, number).unwrap();
-        while let Next::Block(block) = reader.next(bytes).unwrap() {
-            for Record { topic, key, timestamp, value } in block.records() {
-                let number = u64::from_be_bytes(key[8..].try_into().unwrap());
-                assert_eq!(Record { topic, key, timestamp, value: value.to_owned() }, record(number));
-                numbers.push(number);
-            }
+    segments(path).unwrap().into_iter().flat_map(|(number, _)| read(path, number).0).collect()
+}
+
+/// What else there is in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unread {
+    Cut(u64),
+    Damaged(u64),
+}
+
+/// The numbers of all records of a segment that are whole, in order, and what is not.
+fn read(path: &Path, number: SegmentNumber) -> (Vec<u64>, Vec<Unread>) {
+    let mut reader = SegmentReader::open(path, number).unwrap();
+    let (until, mut numbers, mut unread) = (reader.bytes().unwrap(), Vec::new(), Vec::new());
+    loop {
+        match reader.next(until).unwrap() {
+            Next::Block(block) => numbers.extend(numbers_of(&block)),
+            Next::Cut(bytes) => unread.push(Unread::Cut(bytes)),
+            Next::Damaged(bytes) => unread.push(Unread::Damaged(bytes)),
+            Next::End => return (numbers, unread),
         }
     }
-    numbers
+}
+
+fn numbers_of(block: &segment::Block) -> Vec<u64> {
+    block
+        .records()
+        .map(|Record { topic, key, timestamp, value }| {
+            let number = u64::from_be_bytes(key[8..].try_into().unwrap());
+            assert_eq!(Record { topic, key, timestamp, value: value.to_owned() }, record(number));
+            number
+        })
+        .collect()
+}
+
+/// A spool of a process that has ended, with one segment: a block for each of ten records.
+struct Left {
+    dir: tempfile::TempDir,
+    number: SegmentNumber,
+    /// The segment as it was written.
+    whole: Vec<u8>,
+    /// The size of a block.
+    block: usize,
+}
+
+impl Left {
+    fn new() -> Self {
+        let (dir, runtime) = (tempfile::tempdir().unwrap(), runtime());
+        let (spool, writer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
+        for number in 0..10 {
+            runtime.block_on(spool.record(vec![record(number)])).unwrap();
+        }
+        drop(spool);
+        writer.join();
+        let (number, _) = segments(dir.path()).unwrap()[0];
+        let whole = fs::read(number.path(dir.path())).unwrap();
+        let block = (whole.len() - MAGIC_BYTES) / 10;
+        Self { dir, number, whole, block }
+    }
+
+    /// Where a block begins.
+    fn at(&self, block: usize) -> usize {
+        MAGIC_BYTES + block * self.block
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        fs::write(self.number.path(self.dir.path()), bytes).unwrap();
+    }
+
+    /// What is read of it with other bytes.
+    fn read_as(&self, bytes: &[u8]) -> (Vec<u64>, Vec<Unread>) {
+        self.write(bytes);
+        read(self.dir.path(), self.number)
+    }
+
+    /// With one bit altered.
+    fn with_a_bit_flipped(&self, at: usize) -> Vec<u8> {
+        let mut altered = self.whole.clone();
+        altered[at] ^= 0x40;
+        altered
+    }
 }
 
 #[test]
@@ -124,46 +201,107 @@ fn metrics_text(backlog: &Backlog) -> String {
 
 #[test]
 fn what_a_crash_cut_off_is_the_end_of_its_segment_and_nothing_before_it_is_lost() {
-    let dir = tempfile::tempdir().unwrap();
-    let runtime = runtime();
-    let (spool, writer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
-    for number in 0..10 {
-        runtime.block_on(spool.record(vec![record(number)])).unwrap();
+    let left = Left::new();
+    for cut in 1..left.block {
+        let rest = (left.block - cut) as u64;
+        let read = left.read_as(&left.whole[..left.whole.len() - cut]);
+        assert_eq!(read, ((0..9).collect(), vec![Unread::Cut(rest)]), "cut by {cut}");
     }
-    drop(spool);
-    writer.join();
-    let (number, bytes) = segments(dir.path()).unwrap()[0];
-    let whole = fs::read(number.path(dir.path())).unwrap();
-    let block = (whole.len() - 8) / 10;
-    for cut in 1..block {
-        fs::write(number.path(dir.path()), &whole[..whole.len() - cut]).unwrap();
-        assert_eq!(on_disk(dir.path()), (0..9).collect::<Vec<_>>(), "cut by {cut}");
+    let half = left.at(5) + left.block / 2;
+    assert_eq!(left.read_as(&left.whole[..half]).1, [Unread::Cut(left.block as u64 / 2)]);
+}
+
+#[test]
+fn an_altered_body_hides_no_block_behind_it() {
+    let left = Left::new();
+    let altered = left.with_a_bit_flipped(left.at(3) + HEADER_BYTES + 30);
+    let others = [0, 1, 2, 4, 5, 6, 7, 8, 9].to_vec();
+    assert_eq!(left.read_as(&altered), (others, vec![Unread::Damaged(left.block as u64)]));
+}
+
+#[test]
+fn an_altered_header_is_never_taken_for_a_block_that_was_cut_off() {
+    let left = Left::new();
+    let behind = (left.whole.len() - left.at(3)) as u64;
+    for at in 0..HEADER_BYTES {
+        let read = left.read_as(&left.with_a_bit_flipped(left.at(3) + at));
+        assert_eq!(read, (vec![0, 1, 2], vec![Unread::Damaged(behind)]), "byte {at} of the header");
     }
-    let mut altered = whole.clone();
-    altered[8 + 5 * block + 30] ^= 1;
-    fs::write(number.path(dir.path()), &altered).unwrap();
-    let mut reader = SegmentReader::open(dir.path(), number).unwrap();
-    let mut blocks = 0;
-    while let Next::Block(_) = reader.next(bytes).unwrap() {
-        blocks += 1;
+}
+
+#[test]
+fn an_altered_header_of_a_segment_that_is_written_hides_nothing_that_is_written_later() {
+    let left = Left::new();
+    let until = left.at(5) as u64;
+    left.write(&left.with_a_bit_flipped(left.at(3)));
+    let mut reader = SegmentReader::open(left.dir.path(), left.number).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(reader.next(until).unwrap(), Next::Block(_)));
     }
-    assert_eq!(blocks, 5);
-    assert!(matches!(reader.next(bytes).unwrap(), Next::Damaged));
+    assert!(matches!(reader.next(until).unwrap(), Next::Damaged(bytes) if bytes == 2 * left.block as u64));
+    assert!(matches!(reader.next(until).unwrap(), Next::End));
+    let Next::Block(block) = reader.next(left.whole.len() as u64).unwrap() else { panic!("no block") };
+    assert_eq!(numbers_of(&block), [5]);
+}
+
+#[test]
+fn zeros_at_the_end_are_damage() {
+    let left = Left::new();
+    for from in [left.at(5), left.at(5) + HEADER_BYTES + 1] {
+        let mut altered = left.whole.clone();
+        altered[from..].fill(0);
+        let (numbers, unread) = left.read_as(&altered);
+        assert_eq!(numbers, [0, 1, 2, 3, 4]);
+        assert!(unread.iter().all(|unread| matches!(unread, Unread::Damaged(_))), "{unread:?}");
+        assert!(!unread.is_empty());
+    }
+    let longer = [left.whole.as_slice(), &[0; 100]].concat();
+    assert_eq!(left.read_as(&longer), ((0..10).collect(), vec![Unread::Damaged(100)]));
+}
+
+#[test]
+fn a_segment_without_its_magic_is_damaged() {
+    let left = Left::new();
+    for bytes in 0..MAGIC_BYTES {
+        assert_eq!(left.read_as(&left.whole[..bytes]), (vec![], vec![Unread::Damaged(bytes as u64)]));
+    }
+    assert_eq!(left.read_as(&left.whole[..MAGIC_BYTES]), (vec![], vec![]));
 }
 
 #[test]
 fn a_segment_of_another_version_is_not_taken_for_one_of_ours() {
-    let dir = tempfile::tempdir().unwrap();
-    let (spool, writer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
-    runtime().block_on(spool.record(vec![record(0)])).unwrap();
-    drop(spool);
-    writer.join();
-    let (number, bytes) = segments(dir.path()).unwrap()[0];
-    let mut altered = fs::read(number.path(dir.path())).unwrap();
-    altered[6] = b'1';
-    fs::write(number.path(dir.path()), altered).unwrap();
-    let mut reader = SegmentReader::open(dir.path(), number).unwrap();
-    assert!(matches!(reader.next(bytes).unwrap(), Next::Damaged));
+    let left = Left::new();
+    let mut altered = left.whole.clone();
+    altered[6] = b'2';
+    assert_eq!(left.read_as(&altered), (vec![], vec![Unread::Damaged(left.whole.len() as u64)]));
+}
+
+#[test]
+fn a_decision_behind_damage_is_found() {
+    let left = Left::new();
+    left.write(&left.with_a_bit_flipped(left.at(3) + HEADER_BYTES + 30));
+    let (spool, _writer, _backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
+    assert_eq!(spool.find(record(8).key).unwrap(), Some(record(8).value));
+}
+
+#[test]
+fn what_a_writer_could_not_cut_off_is_not_read() {
+    let left = Left::new();
+    let (_spool, _writer, backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
+    let (reader, end) = (SegmentReader::open(left.dir.path(), left.number).unwrap(), left.at(5) as u64);
+    let readable = || backlog.0.readable(&reader).unwrap().map(|Readable { until, is_over }| (until, is_over));
+    assert_eq!(readable(), Some((left.whole.len() as u64, true)));
+    backlog.0.give_up(left.number, end);
+    assert_eq!(readable(), Some((end, true)));
+}
+
+#[test]
+fn what_is_set_aside_keeps_its_number() {
+    let left = Left::new();
+    segment::set_aside(left.dir.path(), left.number).unwrap();
+    let (_spool, _writer, _backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
+    let (next, _) = segments(left.dir.path()).unwrap()[0];
+    assert_eq!(next, left.number.next());
 }
 
 #[test]

@@ -105,9 +105,11 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                // What is left of the block has no place in any count; if it cannot be cut off, the reader stops there.
+                // What is left of the block has no place in any count. If it cannot be cut off nobody reads it as long
+                // as this process lives; the next one takes it for what it finds: a repeat, if only the sync failed.
                 if let Err(error) = segment.cut() {
-                    tracing::warn!(%error, "cannot cut off what was not written whole");
+                    tracing::warn!(target: "quell::gate", %error, "cannot cut off what was not written whole");
+                    self.shared.give_up(segment.number, segment.bytes);
                 }
                 // It is delivered and removed even if the disk has no room for another before.
                 self.shared.set_tail(Tail { segment: self.next, bytes: 0 });

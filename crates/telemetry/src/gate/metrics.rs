@@ -69,6 +69,8 @@ pub(crate) struct Series {
     staleness: Gauge,
     pub(crate) spool_bytes: IntGauge,
     pub(crate) spool_stalls: IntCounter,
+    spool_damages: IntCounter,
+    refused_by_kafka: IntCounter,
     pub(crate) delivered: IntCounter,
     keys_refused: IntGauge,
     pub(crate) policies_taken: IntCounter,
@@ -118,6 +120,8 @@ impl GateMetrics {
             not_understood: counter(&registry, definitions::GATE_NOT_UNDERSTOOD),
             spool_bytes: gauge(&registry, definitions::GATE_SPOOL_BYTES),
             spool_stalls: counter(&registry, definitions::GATE_SPOOL_STALLS),
+            spool_damages: counter(&registry, definitions::GATE_SPOOL_DAMAGES),
+            refused_by_kafka: counter(&registry, definitions::GATE_REFUSED_BY_KAFKA),
             delivered: counter(&registry, definitions::GATE_DELIVERED),
             keys_refused: gauge(&registry, definitions::GATE_KEYS_REFUSED),
             reviews_delivered: counter(&registry, definitions::GATE_REVIEWS_DELIVERED),
@@ -173,6 +177,16 @@ impl GateMetrics {
     /// How large the spool is.
     pub fn set_spool_bytes(&self, bytes: u64) {
         self.series.spool_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// A segment of the spool could not be read whole.
+    pub fn spool_damaged(&self) {
+        self.series.spool_damages.inc();
+    }
+
+    /// Kafka refused so many records for what they are.
+    pub fn refused_by_kafka(&self, records: usize) {
+        self.series.refused_by_kafka.inc_by(records as u64);
     }
 
     /// How large the local copy is.
@@ -256,6 +270,7 @@ mod tests {
         quell_gate_policy_refused 0
         quell_gate_ready 0
         quell_gate_records_not_understood_total 0
+        quell_gate_records_refused_by_kafka_total 0
         quell_gate_refused_total{reason="malformed"} 0
         quell_gate_refused_total{reason="not_ready"} 0
         quell_gate_refused_total{reason="not_recorded"} 0
@@ -269,6 +284,7 @@ mod tests {
         quell_gate_reviews_resolved_total{outcome="granted"} 0
         quell_gate_reviews_resolved_twice_total 0
         quell_gate_spool_bytes 0
+        quell_gate_spool_damages_total 0
         quell_gate_spool_stalls_total 0
         quell_gate_staleness_seconds inf
         "#);
