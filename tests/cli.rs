@@ -7,6 +7,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{fs, thread};
 
+use quell_certificate::{KeyRing, SigningKey, SubjectForm, SubjectSecret, certify};
+use quell_domain::{Millis, hashed_email};
+use serde_json::json;
+
 const POLICY: &str = include_str!("../deploy/policy.toml");
 
 /// How a command ended.
@@ -465,6 +469,9 @@ fn a_wrong_configuration_is_one_line_and_2() {
     insta::assert_snapshot!(place.fails("config show"), @"2 quell: quell.toml: kafka.bootstrap_server: unknown key; did you mean kafka.bootstrap_servers?");
     let place = Place::with_config("[topics]\nshards = \"8\"");
     insta::assert_snapshot!(place.fails("topics create"), @"2 quell: quell.toml: topics.shards: must be a whole number, not a text");
+    let place = Place::with_config("");
+    place.write("gate.toml", "[copy]\npath = \"copy\"");
+    insta::assert_snapshot!(place.fails("topics create --config gate.toml"), @"2 quell: gate.toml: copy: is a section of the gate's file, gate.toml; if that is meant, add --gate, else name the engine's file by --config");
     let place = Place::with_config("[kafka.client]\ntransactional.id = \"mine\"");
     insta::assert_snapshot!(place.fails("topics create"), @"2 quell: kafka.client: transactional.id belongs to Quell, since exactly-once rests on it; leave it out");
 }
@@ -700,6 +707,19 @@ fn keys_are_made_one_after_the_other_and_listed() {
 }
 
 #[test]
+fn what_subjects_are_hashed_with_is_made_anew_when_it_is_lost() {
+    let place = Place::empty();
+    place.write("gate.toml", "");
+    assert_eq!(place.run("keys generate").code, Some(0));
+    let (lost, keys) = (place.path().join("gate/keys/subject.jwk"), place.run("keys list").stdout);
+    fs::remove_file(&lost).unwrap();
+    place.write("gate/keys/.subject.jwk.new", "");
+    insta::assert_snapshot!(place.run("keys generate").stdout, @"made subject.jwk in gate/keys: another than before makes other subject keys");
+    assert!(lost.exists());
+    assert_eq!(place.run("keys list").stdout, keys);
+}
+
+#[test]
 fn a_key_that_somebody_has_broken_is_named() {
     let place = Place::empty();
     place.write("gate.toml", "[keys]\npath = \"keys\"");
@@ -724,6 +744,28 @@ fn what_is_no_certificate_or_no_key_set_is_said() {
     // RFC 8037, appendix A.4: a signature that holds, of something else.
     place.write("decision.jwt", "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
     insta::assert_snapshot!(place.fails("certificate verify decision.jwt --jwks jwks.json"), @"1 quell: decision.jwt proves nothing: it is not a JWS in compact form: its header has not alg, kid and typ, or has more than these");
+}
+
+#[test]
+fn whom_a_certificate_is_about_is_shown_by_the_address_itself() {
+    let place = Place::empty();
+    let ring: KeyRing = [SigningKey::new(&[1; 32], Millis(0), Millis(0))].into_iter().collect();
+    let hash = hashed_email("ada@example.com").unwrap();
+    let record = json!({ "decision_id": "d-1", "subject": { "type": "email_sha256", "value": hash } });
+    let secret = SubjectSecret::new([9; 32]);
+    let record = record.as_object().unwrap().clone();
+    let made = certify(record, SubjectForm::KeyedHash(&secret), None, &ring, Millis(1)).unwrap();
+    place.write("decision.jwt", &made.jws);
+    place.write("jwks.json", &ring.public_keys().to_json());
+    let key = made.subject_key.unwrap().reveal();
+    let of = |subject: &str| {
+        format!("certificate verify decision.jwt --jwks jwks.json --subject {subject} --subject-key {key}")
+    };
+    for same in ["email=ada@example.com", "email=Ada@Example.COM", &format!("email_sha256={hash}")] {
+        assert_eq!(place.run(&of(same)).code, Some(0), "{same}");
+    }
+    insta::assert_snapshot!(place.fails(&of("email=ida@example.com")), @"1 quell: the signature holds: the certificate is not about that subject, or the subject key is that of another certificate; if the policy calls hashes of addresses otherwise than email_sha256, say --subject TYPE=2183cce8ca8f05aa3322c18bd1b547d42c11757e838b84a0d4d3e4b31bf4e1e1");
+    insta::assert_snapshot!(place.fails(&of("email=")), @"1 quell: the signature holds: --subject is no address: value is blank");
 }
 
 const REVIEW: &str = r#"{"review_id":"01a0c450-6c00-7000-8000-000000000001","state":"pending","created_at":1795456800000,"subject":{"type":"account_id","value":"42"},"action":"infer","system":"hiring","reason":"suppressed","policy_version":"p-1","policy_sha256":"f00d"}"#;

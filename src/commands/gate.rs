@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use quell_http::raise_descriptor_limit;
 use quell_telemetry::logging;
 
 use crate::cli::LAST;
@@ -26,6 +27,7 @@ pub struct GateArguments {
 pub fn run(asked: &GateArguments) -> Result<(), Failure> {
     let config = GateConfig::load(asked.config.as_deref())?;
     config.http.check().map_err(|error| Failure::Usage(error.into()))?;
+    raise_descriptor_limit();
     logging::init(config.log.format, &config.log.level).context("cannot log")?;
     gate::run(&config)
 }

@@ -79,13 +79,23 @@ impl KeysArguments {
 
 fn generate(asked: &KeysArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let (directory, keys) = asked.read()?;
-    let key = keys.ring.first(&random()?, now()).context("cannot make a key")?;
-    // First what it needs: a gate that finds the key alone could certify nothing.
+    let path = directory.path().display();
+    let key = match keys.ring.first(&random()?, now()) {
+        // The keys that sign are there, and what subjects are hashed with was lost: that alone is made anew.
+        Err(_) if keys.subject_secret.is_none() => None,
+        first => Some(first.context("cannot make a key")?),
+    };
+    // First what a key needs: a gate that finds the key alone could certify nothing.
     if keys.subject_secret.is_none() {
         directory.add_subject_secret(&SubjectSecret::new(random()?)).context("cannot write")?;
     }
-    directory.add(&key).context("cannot write")?;
-    writeln!(out, "made the key {} in {}: used from now on", key.id(), directory.path().display())?;
+    match key {
+        Some(key) => {
+            directory.add(&key).context("cannot write")?;
+            writeln!(out, "made the key {} in {path}: used from now on", key.id())?;
+        }
+        None => writeln!(out, "made subject.jwk in {path}: another than before makes other subject keys")?,
+    }
     Ok(())
 }
 

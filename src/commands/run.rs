@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use quell_http::Options;
+use quell_http::{Options, raise_descriptor_limit};
 use quell_telemetry::logging;
 
 use crate::config::Config;
@@ -21,6 +21,7 @@ pub fn run(path: Option<&Path>) -> Result<(), Failure> {
     let http =
         Options { listen: config.http.listen, token: config.http.token.clone(), limits: quell_http::Limits::default() };
     http.check().map_err(|error| Failure::Usage(error.into()))?;
+    raise_descriptor_limit();
     logging::init(config.log.format, &config.log.level).context("cannot log")?;
     Ok(run::run(&config, policy)?)
 }

@@ -14,7 +14,7 @@ use super::sources::Sources;
 use super::{environment, keys};
 
 /// What a file is called, and what overrides it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct FileKind {
     /// Its name, under which it is looked for if nobody says where it is.
     pub name: &'static str,
@@ -24,6 +24,10 @@ pub struct FileKind {
     pub prefix_of_another: Option<&'static str>,
     /// The command that prints one to begin with.
     pub defaults_by: &'static str,
+    /// Every key of the other file.
+    pub known_to_the_other: fn() -> Table,
+    /// What to say of one of its sections here.
+    pub if_the_other_is_meant: &'static str,
 }
 
 impl FileKind {

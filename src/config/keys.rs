@@ -34,6 +34,9 @@ fn check_below(path: &str, table: &Table, known: &Table, all: &Table, sources: &
 }
 
 fn unknown(path: &str, key: &str, known: &Table, all: &Table, sources: &Sources) -> String {
+    if path.is_empty() && (sources.kind.known_to_the_other)().contains_key(key) {
+        return sources.kind.if_the_other_is_meant.to_owned();
+    }
     let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
     if let Some(nearest) = nearest(key, known.keys().map(String::as_str)) {
         return format!("unknown key; did you mean {prefix}{nearest}?");

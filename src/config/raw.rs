@@ -8,6 +8,7 @@ use toml::Table;
 use super::Config;
 use super::error::ConfigError;
 use super::file::{ConfigFile, FileKind};
+use super::gate::RawGateConfig;
 use super::resolve::resolve;
 use super::secrets::Secrets;
 use super::sources::Sources;
@@ -191,6 +192,9 @@ impl ConfigFile for RawConfig {
         prefix: "QUELL_",
         prefix_of_another: Some("QUELL_GATE_"),
         defaults_by: "quell config show --defaults",
+        known_to_the_other: RawGateConfig::known_keys,
+        if_the_other_is_meant: "is a section of the gate's file, gate.toml; if that is meant, add --gate, \
+                                else name the engine's file by --config",
     };
 
     type Resolved = Config;

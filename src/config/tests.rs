@@ -205,6 +205,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
     insta::assert_snapshot!(error("[kafak]\ngroup_id = \"a\""), @"quell.toml: kafak: unknown key; did you mean kafka?");
     insta::assert_snapshot!(error("[kafka]\nreplication_factor = 3"), @"quell.toml: kafka.replication_factor: unknown key; did you mean topics.replication_factor?");
     insta::assert_snapshot!(error("shards = 3"), @"quell.toml: shards: unknown key; did you mean topics.shards?");
+    insta::assert_snapshot!(error("[copy]\npath = \"copy\""), @"quell.toml: copy: is a section of the gate's file, gate.toml; if that is meant, add --gate, else name the engine's file by --config");
     insta::assert_snapshot!(error("[store]\ncolour = \"red\""), @"quell.toml: store.colour: unknown key; `quell config show --defaults` shows all");
     insta::assert_snapshot!(error_with("", &[("QUELL_KAFKA__BOOTSTRAP_SERVER", "a:1")]), @"QUELL_KAFKA__BOOTSTRAP_SERVER: unknown key; did you mean QUELL_KAFKA__BOOTSTRAP_SERVERS?");
     insta::assert_snapshot!(error_with("", &[("QUELL_COLOUR__OF_THE_SKY", "blue")]), @"QUELL_COLOUR__OF_THE_SKY: unknown key; unset it, or see `quell config show --defaults`");
@@ -313,6 +314,11 @@ fn what_is_wrong_with_a_gate_toml_is_said_with_what_can_be() {
     insta::assert_snapshot!(gate_error("[topics]\nreviews = \"quell.decisions\"", &[]), @r#"gate.toml: topics.reviews: "quell.decisions" is topics.decisions already; give each its own topic"#);
     insta::assert_snapshot!(gate_error("[spool]\nsize = \"1KiB\"", &[]), @r#"gate.toml: spool.size: "1KiB" is too little; write at least "1MiB""#);
     insta::assert_snapshot!(gate_error("[spool]\npath = \"gate/copy\"", &[]), @"gate.toml: spool.path: is copy.path already; give each its own directory");
+    for same in ["./gate/copy", "gate/./copy/", " gate//copy"] {
+        let said = gate_error(&format!("[spool]\npath = \"{same}\""), &[]);
+        assert_eq!(said, "gate.toml: spool.path: is copy.path already; give each its own directory", "{same}");
+    }
+    insta::assert_snapshot!(gate_error("[store]\npath = \"a\"", &[]), @"gate.toml: store: is a section of the engine's file, quell.toml; name the gate's file by --config");
     insta::assert_snapshot!(gate_error("[spool]\ndeadline = \"0s\"", &[]), @"gate.toml: spool.deadline: no time is too little; leave it out for its default");
     insta::assert_snapshot!(gate_error("[http]\nlisten = \"localhost\"", &[]), @r#"gate.toml: http.listen: "localhost" is no address; write an IP address and a port, as in "127.0.0.1:9465""#);
     insta::assert_snapshot!(gate_error("[http]\nurl = \"gate.example.com\"", &[]), @r#"gate.toml: http.url: "gate.example.com" is no URL; write it as in "https://gate.example.com""#);

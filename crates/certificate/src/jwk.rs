@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{PUBLIC_KEY_LENGTH, VerifyingKey};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 /// `kty` of keys on Edwards curves (RFC 8037, 2).
@@ -49,15 +50,18 @@ pub struct PublicKeys(Vec<(KeyId, VerifyingKey)>);
 /// Text that is no JWK set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublicKeysError {
-    /// Not of that form.
+    /// It is no JSON.
     #[error("it is not a JWK set: {0}")]
-    NotASet(String),
+    NotJson(String),
+    /// It is other JSON.
+    #[error("it is not a JWK set: it is no object with a list `keys`")]
+    NotASet,
     /// No certificate can be verified by it.
     #[error("it has no Ed25519 key")]
     NoKey,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct RawSet {
     keys: Vec<RawKey>,
 }
@@ -89,7 +93,7 @@ impl RawKey {
         }
     }
 
-    /// None for a key of another kind, which RFC 7517, 5 wants ignored.
+    /// None for a key of another kind.
     fn verifying(&self) -> Option<VerifyingKey> {
         let x = self.x.as_deref().filter(|_| self.kty == KEY_TYPE && self.crv.as_deref() == Some(CURVE))?;
         let bytes: [u8; PUBLIC_KEY_LENGTH] = URL_SAFE_NO_PAD.decode(x).ok()?.try_into().ok()?;
@@ -98,13 +102,16 @@ impl RawKey {
 }
 
 impl PublicKeys {
-    /// Reads a JWK set (RFC 7517, 5). What a set calls its keys does not matter: a key is known by its thumbprint.
+    /// Reads a JWK set (RFC 7517, 5). What a set calls its keys does not matter: a key is known by its thumbprint. What
+    /// else stands in it, keys of another kind or none, is ignored, as that section wants it.
     ///
     /// # Errors
     /// When it is none, or has no key that could be ours.
     pub fn parse(text: &str) -> Result<Self, PublicKeysError> {
-        let raw: RawSet = serde_json::from_str(text).map_err(|error| PublicKeysError::NotASet(error.to_string()))?;
-        let set: Self = raw.keys.iter().filter_map(RawKey::verifying).collect();
+        let set: Value = serde_json::from_str(text).map_err(|error| PublicKeysError::NotJson(error.to_string()))?;
+        let keys = set.get("keys").and_then(Value::as_array).ok_or(PublicKeysError::NotASet)?;
+        let keys = keys.iter().filter_map(|key| RawKey::deserialize(key).ok());
+        let set: Self = keys.filter_map(|key| key.verifying()).collect();
         if set.0.is_empty() { Err(PublicKeysError::NoKey) } else { Ok(set) }
     }
 
@@ -154,6 +161,27 @@ mod tests {
         assert_eq!(PublicKeys::parse(&set.to_json()).unwrap(), set);
         let none = PublicKeys::parse(&format!(r#"{{"keys":[{others}]}}"#));
         assert_eq!(none, Err(PublicKeysError::NoKey));
-        assert!(matches!(PublicKeys::parse(PUBLIC), Err(PublicKeysError::NotASet(_))));
+    }
+
+    #[test]
+    fn what_is_no_key_costs_the_others_nothing() {
+        let numeric = PUBLIC.replace('}', r#","alg":5}"#);
+        for sibling in [r#"{"foo":1}"#, "null", "7", r#""x""#, "[]", r#"{"kty":"RSA","x":7}"#, &numeric] {
+            let set = PublicKeys::parse(&format!(r#"{{"keys":[{sibling},{PUBLIC}]}}"#)).unwrap();
+            assert_eq!(set.0.len(), 1, "{sibling}");
+            let alone = PublicKeys::parse(&format!(r#"{{"keys":[{sibling}]}}"#));
+            assert_eq!(alone, Err(PublicKeysError::NoKey), "{sibling}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_set_is_said_without_our_names_for_it() {
+        for wrong in [PUBLIC, "null", "[]", r#"{"keys":{}}"#] {
+            assert_eq!(PublicKeys::parse(wrong), Err(PublicKeysError::NotASet), "{wrong}");
+        }
+        for wrong in ["", "<html>", r#"{"keys":[}"#] {
+            let said = PublicKeys::parse(wrong).unwrap_err().to_string();
+            assert!(said.starts_with("it is not a JWK set: ") && !said.contains("struct"), "{said}");
+        }
     }
 }

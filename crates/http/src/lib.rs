@@ -14,6 +14,7 @@
 //! The engine is known through [`EngineView`] only, and no request waits on a thread of the engine or of tokio.
 
 mod connection;
+mod descriptors;
 mod explanation;
 mod limits;
 mod problem;
@@ -24,6 +25,7 @@ mod serving;
 mod token;
 mod view;
 
+pub use descriptors::raise_descriptor_limit;
 pub use explanation::{
     CauseStep, Delivery, Edge, EffectiveRight, Explanation, HeldRelaxation, NamedIdentifier, OwnChoice, PublishedRight,
 };

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub struct Limits {
     /// Connections at once. Those beyond wait until others are closed.
     pub connections_max: usize,
+    /// Descriptors that connections leave to the rest of the process: where it may have few, connections are fewer.
+    pub descriptors_kept: usize,
     /// How long a connection may be without an answer: while it sends its request, while it takes the answer, or idle.
     /// Longer than an explanation takes, and than Prometheus' usual pause between two scrapes.
     pub patience: Duration,
@@ -23,6 +25,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 256,
+            // An engine's store takes up to 512, and its clients one for each broker.
+            descriptors_kept: 768,
             patience: Duration::from_secs(30),
             request_bytes_max: 32 * 1024,
             path_bytes_max: 8 * 1024,

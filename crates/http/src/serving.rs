@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::connection::BoundedListener;
+use crate::descriptors::connections_max;
 use crate::limits::Limits;
 
 /// How long a stop waits for answers that are under way: longer than any of them takes, shorter than an operator's
@@ -36,6 +37,7 @@ impl Serving {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
+        let limits = Limits { connections_max: connections_max(&limits), ..limits };
         let listener = BoundedListener::new(listener, limits);
         let router = router(address);
         let (stop, stopped) = oneshot::channel();

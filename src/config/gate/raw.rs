@@ -9,7 +9,7 @@ use super::GateConfig;
 use super::resolve::resolve;
 use crate::config::error::ConfigError;
 use crate::config::file::{ConfigFile, FileKind};
-use crate::config::raw::{RawEncoding, RawLog, RawPolicy};
+use crate::config::raw::{RawConfig, RawEncoding, RawLog, RawPolicy};
 use crate::config::secrets::Secrets;
 use crate::config::sources::Sources;
 
@@ -166,6 +166,8 @@ impl ConfigFile for RawGateConfig {
         prefix: "QUELL_GATE_",
         prefix_of_another: None,
         defaults_by: "quell config show --gate --defaults",
+        known_to_the_other: RawConfig::known_keys,
+        if_the_other_is_meant: "is a section of the engine's file, quell.toml; name the gate's file by --config",
     };
 
     type Resolved = GateConfig;

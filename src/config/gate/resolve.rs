@@ -1,6 +1,7 @@
 //! From what is written in `gate.toml` to what holds: every value checked, once.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf, absolute};
 
 use quell_gate::KafkaSettings;
 use quell_gate::http::GateOptions;
@@ -21,7 +22,7 @@ const SPOOL_BYTES_MIN: usize = 1 << 20;
 /// # Errors
 /// At the first that cannot be what it is.
 pub fn resolve(raw: &RawGateConfig, sources: &Sources) -> Result<GateConfig, ConfigError> {
-    if raw.copy.path.trim() == raw.spool.path.trim() {
+    if is_one_directory(&raw.copy.path, &raw.spool.path) {
         return Err(sources.error("spool.path", "is copy.path already; give each its own directory"));
     }
     Ok(GateConfig {
@@ -37,6 +38,16 @@ pub fn resolve(raw: &RawGateConfig, sources: &Sources) -> Result<GateConfig, Con
         policy_path: sources.beside_the_file(present("policy.path", &raw.policy.path, sources)?),
         log: log(&raw.log, sources)?,
     })
+}
+
+/// Whether two paths name one directory, however they are written: what is there has its links followed, and what is
+/// not there has none.
+fn is_one_directory(one: &str, other: &str) -> bool {
+    let resolved = |path: &str| {
+        let path = Path::new(path.trim());
+        fs::canonicalize(path).or_else(|_| absolute(path)).unwrap_or_else(|_| path.to_owned())
+    };
+    resolved(one) == resolved(other)
 }
 
 fn kafka(raw: &RawGateKafka, sources: &Sources) -> Result<KafkaSettings, ConfigError> {

@@ -40,6 +40,14 @@ pub enum KeysError {
         /// Why.
         source: KeyFileError,
     },
+    /// What there was is gone: somebody is at it, or has lost it.
+    #[error("{}: there is no {what} in it any more; put back what was there", path.display())]
+    Lost {
+        /// Where.
+        path: PathBuf,
+        /// What is missing.
+        what: &'static str,
+    },
 }
 
 impl KeyDirectory {
@@ -79,6 +87,23 @@ impl KeyDirectory {
         Ok(Keys { ring: keys.into_iter().collect(), subject_secret })
     }
 
+    /// The same, for whoever holds to some: keys that are gone, all of them or what subjects are hashed with, are not
+    /// taken for a deployment without any.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are gone.
+    pub fn read_after(&self, held: &Keys) -> Result<Keys, KeysError> {
+        let keys = self.read()?;
+        let lost = |what| KeysError::Lost { path: self.0.clone(), what };
+        if keys.ring.is_empty() && !held.ring.is_empty() {
+            return Err(lost("key that signs"));
+        }
+        if keys.subject_secret.is_none() && held.subject_secret.is_some() {
+            return Err(lost(SUBJECT));
+        }
+        Ok(keys)
+    }
+
     /// The same; without a directory there are no keys.
     ///
     /// # Errors
@@ -110,7 +135,10 @@ impl KeyDirectory {
 
     fn write(&self, name: &str, text: &str) -> Result<(), KeysError> {
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.0).map_err(io_error(&self.0))?;
-        let (path, unfinished) = (self.0.join(name), self.0.join(format!(".{name}.new")));
+        let path = self.0.join(name);
+        // A name of its own: what a crash has left, or another makes just now, is in nobody's way.
+        let number = getrandom::u64().map_err(|error| io_error(&path)(error.into()))?;
+        let unfinished = self.0.join(format!(".{name}.{number:016x}.new"));
         let written = || {
             let mut file = File::options().write(true).create_new(true).mode(FILE_MODE).open(&unfinished)?;
             file.write_all(text.as_bytes())?;
@@ -118,7 +146,11 @@ impl KeyDirectory {
             fs::rename(&unfinished, &path)?;
             File::open(&self.0)?.sync_all()
         };
-        written().map_err(io_error(&path))
+        written().map_err(|error| {
+            // Half of a key is of no use, and secret.
+            drop(fs::remove_file(&unfinished));
+            io_error(&path)(error)
+        })
     }
 }
 
@@ -170,5 +202,33 @@ mod tests {
         fs::write(dir.path().join("other.jwk"), "{").unwrap();
         let said = directory.read().unwrap_err().to_string();
         assert!(said.contains("other.jwk: it is not a key"), "{said}");
+    }
+    #[test]
+    fn what_a_crash_has_left_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = KeyDirectory::new(dir.path().to_owned());
+        for left in [".subject.jwk.new".to_owned(), format!(".key-{}.jwk.new", key(1).id())] {
+            fs::write(dir.path().join(left), "").unwrap();
+        }
+        directory.add_subject_secret(&SubjectSecret::new([3; 32])).unwrap();
+        directory.add(&key(1)).unwrap();
+        assert!(!directory.read().unwrap().ring.is_empty());
+    }
+
+    #[test]
+    fn keys_that_are_gone_are_not_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = KeyDirectory::new(dir.path().to_owned());
+        let none = directory.read_after(&Keys::default()).unwrap();
+        assert!(none.ring.is_empty());
+        directory.add(&key(1)).unwrap();
+        let without_secret = directory.read_after(&none).unwrap();
+        directory.add_subject_secret(&SubjectSecret::new([3; 32])).unwrap();
+        let held = directory.read_after(&without_secret).unwrap();
+        fs::remove_file(dir.path().join(SUBJECT)).unwrap();
+        assert!(directory.read_after(&held).unwrap_err().to_string().contains("no subject.jwk in it any more"));
+        assert!(directory.read_after(&without_secret).is_ok());
+        fs::remove_file(dir.path().join(format!("key-{}.jwk", key(1).id()))).unwrap();
+        assert!(directory.read_after(&held).unwrap_err().to_string().contains("no key that signs in it any more"));
     }
 }

@@ -51,7 +51,7 @@ pub enum Uncertified {
     #[error(transparent)]
     NoKey(#[from] NoKey),
     /// The policy wants subjects hashed.
-    #[error("there is no subject.jwk to hash the subject with; make one with `quell keys generate`")]
+    #[error("there is no subject.jwk to hash the subject with; put it back, or make one with `quell keys generate`")]
     NoSubjectSecret,
 }
 

@@ -37,7 +37,7 @@ impl KeyDirectory {
 /// Takes up what has changed: whole, or not at all.
 fn look(directory: &KeyDirectory, gate: &Gate, said: &mut Throttle) {
     let held = gate.certificates.keys();
-    match directory.read() {
+    match directory.read_after(&held) {
         Ok(keys) => {
             gate.metrics.set_keys_refused(false);
             if !are_same(&keys, &held) {

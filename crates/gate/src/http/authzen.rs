@@ -15,11 +15,17 @@ use serde_json::value::RawValue;
 
 use super::answer::{Answer, Answers};
 use super::question::{Asked, Evaluation, Malformed, Semantic, Several};
-use super::routes::{Shared, message, request_id};
+use super::routes::{Shared, message, request_id, with_request_id};
 use crate::gate::{Decided, Gate, Particulars, Unanswered};
 
-/// The largest body: a batch of some thousand questions.
+/// The largest body.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The most questions of one batch. An answer is far longer than the shortest question, and all wait for the last.
+const EVALUATIONS_MAX: usize = 1_000;
+
+/// After so many of a batch, others' questions come in between.
+const EVALUATIONS_AT_A_TIME: usize = 64;
 
 /// As much may be recorded for one batch: what holds for all of it is recorded with each of its decisions.
 const RECORDED_BYTES_MAX: usize = 8 << 20;
@@ -32,6 +38,7 @@ enum Failure {
     Malformed(Malformed),
     TooLarge,
     TooMany,
+    TooMuch,
     Unauthorized,
     Unanswered(Unanswered),
 }
@@ -65,12 +72,9 @@ pub(super) async fn evaluations(State(shared): State<Arc<Shared>>, request: Requ
 }
 
 fn finished(gate: &Gate, began: Instant, id: Option<HeaderValue>, answered: Result<Response, Failure>) -> Response {
-    let mut response = answered.unwrap_or_else(|failure| failure.response(gate));
-    if let Some(id) = id {
-        response.headers_mut().insert(super::routes::X_REQUEST_ID, id);
-    }
+    let response = answered.unwrap_or_else(|failure| failure.response(gate));
     gate.metrics.answered(began.elapsed());
-    response
+    with_request_id(response, id)
 }
 
 async fn one_from(shared: &Shared, request: Request) -> Result<Response, Failure> {
@@ -88,6 +92,7 @@ async fn several_from(shared: &Shared, request: Request) -> Result<Response, Fai
         // Without any, it is as the other endpoint.
         None => one(shared, all, &headers).await,
         Some(each) if each.is_empty() => one(shared, all, &headers).await,
+        Some(each) if each.len() > EVALUATIONS_MAX => Err(Failure::TooMany),
         Some(each) => {
             let each = each.into_iter().map(|raw| Evaluation::parse(raw.get().as_bytes()));
             let questions = each.map(|one| one.and_then(|one| one.or(&all).asked()));
@@ -116,14 +121,17 @@ async fn many<'a>(
     let gate = &*shared.gate;
     let rules = gate.rules();
     let (mut decided, mut order, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for question in questions {
+    for (at, question) in questions.enumerate() {
+        if at % EVALUATIONS_AT_A_TIME == EVALUATIONS_AT_A_TIME - 1 {
+            tokio::task::yield_now().await;
+        }
         let permits = match question {
             Ok(asked) => {
                 let one = decide(gate, &rules, &asked, headers)?;
                 let permits = one.verdict.permits();
                 bytes += one.bytes();
                 if bytes > RECORDED_BYTES_MAX {
-                    return Err(Failure::TooMany);
+                    return Err(Failure::TooMuch);
                 }
                 decided.push(one);
                 order.push(Ok(()));
@@ -226,6 +234,10 @@ impl Failure {
                 message(StatusCode::PAYLOAD_TOO_LARGE, "the body cannot be read, or is larger than 1 MiB")
             }
             Self::TooMany => {
+                gate.refused(Refused::Malformed);
+                message(StatusCode::PAYLOAD_TOO_LARGE, "evaluations: has at most 1000; ask about fewer at once")
+            }
+            Self::TooMuch => {
                 gate.refused(Refused::Malformed);
                 message(
                     StatusCode::PAYLOAD_TOO_LARGE,

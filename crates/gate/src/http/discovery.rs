@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::authzen::json;
-use super::routes::{Shared, X_REQUEST_ID, request_id};
+use super::routes::{Shared, request_id, with_request_id};
 
 /// Where the endpoints are.
 #[derive(Debug, Serialize)]
@@ -27,9 +27,5 @@ pub(super) async fn configuration(State(shared): State<Arc<Shared>>, headers: He
         access_evaluations_endpoint: format!("{base}/access/v1/evaluations"),
         supported_obligations: ["custom"],
     };
-    let mut response = json(StatusCode::OK, &configuration);
-    if let Some(id) = request_id(&headers) {
-        response.headers_mut().insert(X_REQUEST_ID, id);
-    }
-    response
+    with_request_id(json(StatusCode::OK, &configuration), request_id(&headers))
 }

@@ -4,10 +4,11 @@
 //! named by `x-quell-subject: type:value`; several, in one header or more, with commas between them, are one consumer's:
 //! all of them must be clear. A value is percent-encoded.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
@@ -16,8 +17,11 @@ use quell_telemetry::gate::Refused;
 
 use super::answer::Answer;
 use super::authzen::{json, recorded_id};
-use super::routes::{Shared, X_REQUEST_ID, request_id, unanswered};
+use super::routes::{Shared, request_id, unanswered, with_request_id};
 use crate::gate::{Decided, Particulars, Unanswered};
+
+/// Below it, the first segment is the system's name.
+const PREFIX: &str = "/ext_authz/";
 
 const SUBJECT: HeaderName = HeaderName::from_static("x-quell-subject");
 const ACTION: HeaderName = HeaderName::from_static("x-quell-action");
@@ -41,25 +45,25 @@ const INFER: &str = "infer";
 const MODEL_BYTES_MAX: usize = 256;
 
 /// Any method, below the prefix.
-pub(super) async fn check(
-    State(shared): State<Arc<Shared>>,
-    Path(path): Path<Vec<(String, String)>>,
-    request: Request,
-) -> Response {
+pub(super) async fn check(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let began = Instant::now();
     let headers = request.headers();
-    let system = path.first().map_or("", |(_, system)| system.as_str());
-    let mut response = if shared.shows_token(headers.get(&TOKEN)) {
-        checked(&shared, system, headers).await.unwrap_or_else(|why| unanswered(&shared.gate, why))
+    let system = system(request.uri().path());
+    let response = if shared.shows_token(headers.get(&TOKEN)) {
+        checked(&shared, &system, headers).await.unwrap_or_else(|why| unanswered(&shared.gate, why))
     } else {
         shared.gate.refused(Refused::Unauthorized);
         super::routes::unauthorized()
     };
-    if let Some(id) = request_id(headers) {
-        response.headers_mut().insert(X_REQUEST_ID, id);
-    }
     shared.gate.metrics.answered(began.elapsed());
-    response
+    with_request_id(response, request_id(headers))
+}
+
+/// The system that a path names. What follows is the client's, and may be anything; a name that is no text is one that
+/// no policy declares.
+fn system(path: &str) -> Cow<'_, str> {
+    let segment = path.strip_prefix(PREFIX).and_then(|below| below.split('/').next()).unwrap_or_default();
+    percent_decode_str(segment).decode_utf8().unwrap_or_default()
 }
 
 async fn checked(shared: &Shared, system: &str, headers: &HeaderMap) -> Result<Response, Unanswered> {
@@ -121,9 +125,10 @@ async fn checked(shared: &Shared, system: &str, headers: &HeaderMap) -> Result<R
 /// Whom a request is about. One that names nobody, too many, or what cannot be read, is about nobody who could be clear.
 fn subjects(headers: &HeaderMap, identify: impl Fn(&str, &str) -> Subject) -> Vec<Subject> {
     let one = |text: &str| -> Option<Subject> {
-        let (identifier_type, value) = text.trim().split_once(':')?;
-        let value = percent_decode_str(value).decode_utf8().ok()?;
-        Some(identify(identifier_type, &value))
+        let (identifier_type, value) = text.split_once(':')?;
+        // A blank of the value's own is percent-encoded: one that is not would only hide whom it is about.
+        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+        Some(identify(identifier_type.trim(), &value))
     };
     let mut subjects = Vec::new();
     for header in headers.get_all(&SUBJECT) {

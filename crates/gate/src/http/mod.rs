@@ -17,6 +17,7 @@ mod authzen;
 mod certificates;
 mod discovery;
 mod ext_authz;
+mod plain_json;
 mod question;
 mod reviews;
 mod routes;

@@ -12,6 +12,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::plain_json;
+
 /// The longest name or version of a model that is recorded.
 const MODEL_BYTES_MAX: usize = 256;
 
@@ -147,7 +149,10 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Evaluation<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
-        object(body)
+        let parsed: Self = object(body)?;
+        // Here, not with each question: what holds for all of a batch is checked once.
+        parsed.context.as_ref().map_or(Ok(()), |Object(context)| context.check())?;
+        Ok(parsed)
     }
 
     /// With what holds for all in the place of what is missing: whole entities, never parts of one.
@@ -163,7 +168,6 @@ impl<'a> Evaluation<'a> {
     pub fn asked(self) -> Result<Asked<'a>, Malformed> {
         let missing = |name: &'static str| Malformed(format!("missing field `{name}`").into());
         let context = self.context.map(|Object(context)| context).unwrap_or_default();
-        context.check()?;
         Ok(Asked {
             subject: self.subject.ok_or_else(|| missing("subject"))?.0,
             action: self.action.ok_or_else(|| missing("action"))?.0,
@@ -201,7 +205,8 @@ impl Context<'_> {
         if review.len() > REVIEW_BYTES_MAX {
             return Err(Malformed("context.review: has at most 16 KiB".into()));
         }
-        Ok(())
+        plain_json::check(review)
+            .map_err(|error| Malformed(format!("context.review: not all readers understand it: {error}").into()))
     }
 }
 
@@ -221,9 +226,15 @@ fn without_values(error: &serde_json::Error) -> String {
     if !error.is_data() || is_about_names {
         return said;
     }
-    match said.split_once(", expected ") {
-        Some((_, expected)) => format!("a value is of a wrong type: expected {expected}"),
-        None => format!("a value cannot be what it is, at line {} column {}", error.line(), error.column()),
+    // What is expected is ours, and stands last: the value before it may say anything, this too.
+    let what = match said.split_once(' ') {
+        Some(("unknown", rest)) if rest.starts_with("field ") => "a field is unknown",
+        Some(("unknown", _)) => "a value is none of those that are known",
+        _ => "a value is of a wrong type",
+    };
+    match said.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("{what}: expected {expected}"),
+        None => format!("{what}, at line {} column {}", error.line(), error.column()),
     }
 }
 
@@ -256,6 +267,10 @@ mod tests {
             format!(r#"{{"{secret}":1,"subject":{{"type":"email","{secret}":1}}}}"#),
             format!(r#"{{"context":{{"human_review":"{secret}"}}}}"#),
             format!(r#"{{"subject":"{secret}"#),
+            format!(r#"{{"subject":"x, expected {secret}"}}"#),
+            format!(r#"{{"subject":"x, expected one of `{secret}`, expected {secret}, "}}"#),
+            format!(r#"{{"options":{{"evaluations_semantic":"x`, expected {secret}"}}}}"#),
+            format!(r#"{{"context":{{"review":{{"{secret}":1,"{secret}":2}}}}}}"#),
             secret.to_owned(),
         ] {
             let one = Evaluation::parse(body.as_bytes()).and_then(Evaluation::asked).map(|_| ());

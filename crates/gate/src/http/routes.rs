@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -54,6 +54,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/ext_authz/{system}", any(ext_authz::check))
         .route("/ext_authz/{system}/", any(ext_authz::check))
         .route("/ext_authz/{system}/{*path}", any(ext_authz::check))
+        .method_not_allowed_fallback(other_method)
         .merge(reviews::routes(Arc::clone(&shared)))
         .route("/health/live", get(async || "live\n"))
         .route("/health/ready", get(ready))
@@ -80,17 +81,26 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn nothing_here(request: Request) -> Response {
-    let mut response = message(StatusCode::NOT_FOUND, "there is nothing here");
-    if let Some(id) = request_id(request.headers()) {
-        response.headers_mut().insert(X_REQUEST_ID, id);
-    }
-    response
+async fn nothing_here(headers: HeaderMap) -> Response {
+    with_request_id(message(StatusCode::NOT_FOUND, "there is nothing here"), request_id(&headers))
+}
+
+async fn other_method(headers: HeaderMap) -> Response {
+    let text = "this is asked by another method, which the header Allow names";
+    with_request_id(message(StatusCode::METHOD_NOT_ALLOWED, text), request_id(&headers))
 }
 
 /// The request's id, to be given back as it came.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(X_REQUEST_ID).cloned()
+}
+
+/// An answer with the request's id, if it has one.
+pub(super) fn with_request_id(mut response: Response, id: Option<HeaderValue>) -> Response {
+    if let Some(id) = id {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    response
 }
 
 /// An error, as AuthZEN has it: a status and a message.

@@ -10,14 +10,17 @@ use quell_http::{Limits, Serving, Token, is_for_this_machine};
 use super::routes::{Shared, routes};
 use crate::gate::Gate;
 
-/// An enforcement point keeps its connections for as long as it likes; a dead one is noticed some time.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// An enforcement point asks often, and keeps its connections; one that is idle for so long gives its place to others.
+const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
 /// The largest body, and headers.
 const REQUEST_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
 /// More enforcement points than one gate serves.
 const CONNECTIONS_MAX: usize = 4_096;
+
+/// The spool and the copy have a handful of files open, and each client of Kafka a connection to every broker.
+const DESCRIPTORS_KEPT: usize = 256;
 
 /// What the operator chooses.
 #[derive(Clone, Debug)]
@@ -81,6 +84,7 @@ impl GateServer {
         let GateOptions { listen, token, reviews_token, url } = options;
         let limits = Limits {
             connections_max: CONNECTIONS_MAX,
+            descriptors_kept: DESCRIPTORS_KEPT,
             patience: PATIENCE,
             request_bytes_max: REQUEST_BYTES_MAX,
             ..Limits::default()

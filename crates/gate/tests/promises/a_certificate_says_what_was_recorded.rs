@@ -194,7 +194,16 @@ fn keys_that_cannot_be_read_any_more_leave_those_that_were() {
     assert!(holds_to_the_first());
     std::fs::remove_file(running.keys().path().join("broken.jwk")).unwrap();
     until_refused(0);
-    std::fs::rename(running.keys().path(), running.dir.path().join("away")).unwrap();
+    let (keys, away) = (running.keys().path().to_owned(), running.dir.path().join("away"));
+    let first_file = format!("key-{}.jwk", first.id());
+    for lost in [first_file.as_str(), "subject.jwk"] {
+        std::fs::rename(keys.join(lost), &away).unwrap();
+        until_refused(1);
+        assert!(holds_to_the_first(), "without {lost}");
+        std::fs::rename(&away, keys.join(lost)).unwrap();
+        until_refused(0);
+    }
+    std::fs::rename(&keys, &away).unwrap();
     until_refused(1);
     assert!(holds_to_the_first());
     running.keys().add_subject_secret(&SubjectSecret::new([9; 32])).unwrap();

@@ -84,3 +84,29 @@ fn when_unsure_it_says_so() {
     running.gate.set_as_of(now());
     assert_eq!(of("credit"), 200);
 }
+
+#[test]
+fn what_stands_behind_the_system_may_be_any_bytes() {
+    let running = Running::start();
+    let of = |path: &str, subject: &str| asked(&running, "GET", path, &[("x-quell-subject", subject)]);
+    for path in ["/ext_authz/hiring/caf%e9", "/ext_authz/hiring/%ff/%00", "/ext_authz/h%69ring/x"] {
+        assert_eq!(of(path, "account_id:somebody"), 200, "{path}");
+        assert_eq!(of(path, "account_id:hired"), 403, "{path}");
+    }
+    assert_eq!(of("/ext_authz/hiring%ff/", "account_id:somebody"), 403, "no policy declares such a system");
+    let records = running.records();
+    assert_eq!(records.len(), 7);
+    assert_eq!((&records[6]["reason"], &records[6]["system"]), (&"unknown_system".into(), &"".into()));
+}
+
+#[test]
+fn a_blank_around_a_type_or_a_value_hides_nobody() {
+    let running = Running::start();
+    let of = |subject: &str| asked(&running, "GET", "/ext_authz/hiring/", &[("x-quell-subject", subject)]);
+    for same in ["account_id: hired", "account_id :hired", "account_id:hired ,account_id:a", "account_id :\thired"] {
+        assert_eq!(of(same), 403, "{same}");
+    }
+    assert_eq!(of("account_id: somebody"), 200);
+    assert_eq!(of("account_id: "), 403, "nobody");
+    assert_eq!(of("account_id:%20hired"), 200, "a blank of its own is part of a value");
+}

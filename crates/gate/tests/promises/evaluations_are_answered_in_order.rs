@@ -135,3 +135,19 @@ fn a_batch_that_would_record_too_much_is_refused_whole() {
     assert_eq!((of(20), of(600)), (200, 413));
     assert_eq!(running.records().len(), 20);
 }
+
+#[test]
+fn a_batch_has_a_thousand_questions_at_most_however_short() {
+    let running = Running::start();
+    let of = |item: &str, count: usize| {
+        let body: Value = serde_json::from_str(&asks(("account_id", "out"), "infer", "hiring")).unwrap();
+        let items = vec![item; count].join(",");
+        running.evaluations(&format!(r#"{},"evaluations":[{items}]}}"#, body.to_string().strip_suffix('}').unwrap()))
+    };
+    assert_eq!(decisions(&of("{}", 1_000).json()).len(), 1_000);
+    for (item, count) in [("{}", 1_001), ("[]", 300_000), ("{}", 300_000)] {
+        let refused = of(item, count);
+        assert_eq!((refused.status, &*refused.body), (413, "evaluations: has at most 1000; ask about fewer at once"));
+    }
+    assert_eq!(running.records().len(), 1_000);
+}

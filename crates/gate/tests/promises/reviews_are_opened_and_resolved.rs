@@ -137,6 +137,40 @@ fn what_is_marked_is_an_object_of_16_kib_at_most() {
 }
 
 #[test]
+fn what_is_marked_says_the_same_to_every_reader() {
+    let running = Running::start();
+    let nested = |levels: usize| format!(r#"{{"proposal":1,"a":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    for (wrong, why) in [
+        (r#"{"k\ud800":1,"proposal":1}"#, "hex escape"),
+        (r#"{"proposal":"refuse","proposal":null}"#, "a name stands twice in one object"),
+        (&nested(7_000), "it is nested deeper than 32 levels"),
+        (&nested(32), "it is nested deeper than 32 levels"),
+    ] {
+        let refused = running.evaluation(&marked(wrong));
+        assert_eq!(refused.status, 400, "{wrong}");
+        let begins = "context.review: not all readers understand it: ";
+        assert!(refused.body.starts_with(begins) && refused.body.contains(why), "{}", refused.body);
+    }
+    assert_eq!(running.evaluation(&marked(&nested(31))).status, 200);
+    let all = asks(("account_id", "hired"), "infer", "hiring");
+    let all = all.strip_suffix('}').unwrap();
+    let several = format!(r#"{all},"context":{{"review":{{"k\udc00":1}}}},"evaluations":[{{}},{{}}]}}"#);
+    assert_eq!(running.evaluations(&several).status, 400, "what holds for all is checked for all");
+    assert_eq!(reviews_in(&running.dir.path().join("spool")).len(), 1);
+}
+
+#[test]
+fn a_field_that_is_unknown_in_a_resolution_is_called_that() {
+    let running = Running::start();
+    running.evaluation(&marked(r#"{"cv":"x"}"#));
+    let id = hear(&running)[0]["review_id"].as_str().unwrap().to_owned();
+    let said = resolve(&running, &id, &json!({ "by": "j", "outcome": "granted", "ada@example.com": 1 }));
+    assert_eq!(said.status, 400);
+    let said = said.json()["error"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("a field is unknown: expected one of `by`, `outcome`") && !said.contains("ada"), "{said}");
+}
+
+#[test]
 fn a_resolution_is_recorded_and_there_is_one() {
     let running = Running::start();
     running.evaluation(&marked(r#"{"proposal":"refuse"}"#));

@@ -112,7 +112,8 @@ fn a_broken_empty_or_foreign_body_is_400() {
     }
     let large = good.replacen('{', &format!(r#"{{"padding":"{}","#, "x".repeat(1 << 20)), 1);
     assert_eq!(running.evaluation(&large).status, 413);
-    assert_eq!(running.ask("GET", "/access/v1/evaluation", &[], None).status, 405);
+    let other_method = running.ask("GET", "/access/v1/evaluation", &[], None);
+    assert_eq!((other_method.status, other_method.header("allow")), (405, Some("POST")));
 }
 
 #[test]
@@ -133,6 +134,7 @@ fn unknown_fields_are_ignored_wherever_they_stand() {
 fn the_requests_id_comes_back_with_every_answer() {
     let running = Running::start();
     let good = asks(("account_id", "a"), "infer", "hiring");
+    let large = "x".repeat((1 << 20) + 1);
     let json_type = ("content-type", "application/json");
     for (method, path, headers, body) in [
         ("POST", "/access/v1/evaluation", vec![json_type], Some(good.as_str())),
@@ -141,7 +143,14 @@ fn the_requests_id_comes_back_with_every_answer() {
         ("POST", "/access/v1/evaluation", vec![], Some("broken")),
         ("GET", "/.well-known/authzen-configuration", vec![], None),
         ("GET", "/ext_authz/hiring/x", vec![("x-quell-subject", "account_id:a")], None),
+        ("GET", "/ext_authz/hiring/caf%e9", vec![("x-quell-subject", "account_id:a")], None),
         ("GET", "/nowhere", vec![], None),
+        ("GET", "/access/v1/evaluation", vec![], None),
+        ("DELETE", "/access/v1/evaluations", vec![json_type], Some("{}")),
+        ("POST", "/.well-known/authzen-configuration", vec![json_type], Some("{}")),
+        ("POST", "/access/v1/evaluation/", vec![json_type], Some(good.as_str())),
+        ("POST", "/access/v1/search/subject", vec![json_type], Some(good.as_str())),
+        ("POST", "/access/v1/evaluation", vec![json_type], Some(&*large)),
     ] {
         let headers: Vec<_> = headers.into_iter().chain([("x-request-id", "id of mine / 1")]).collect();
         let answered = running.ask(method, path, &headers, body);
