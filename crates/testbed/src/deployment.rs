@@ -283,10 +283,15 @@ path = "policy.toml"
         Instance::start(self, instance, environment)
     }
 
-    /// Deletes a topic.
+    /// Deletes a topic, and waits until brokers know nothing of it any more.
     pub fn delete_topic(&self, topic: &str) {
         let deleted = pollster::block_on(self.admin().delete_topics(&[topic], &AdminOptions::new())).unwrap();
         assert!(deleted.iter().all(Result::is_ok), "{topic} was not deleted: {deleted:?}");
+        let client: BaseConsumer = self.settings.reader("read_committed").create().unwrap();
+        wait_for("the topic to be gone", || {
+            let metadata = client.fetch_metadata(Some(topic), crate::DEADLINE).ok()?;
+            metadata.topics().iter().all(|known| known.error().is_some()).then_some(())
+        });
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
