@@ -567,6 +567,7 @@ fn the_gates_configuration_is_shown_and_checked_as_the_engines() {
     path = "gate/spool"
     size = "1GiB"
     deadline = "1s"
+    sync_within = "20ms"
 
     [keys]
     path = "gate/keys"

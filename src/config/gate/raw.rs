@@ -103,6 +103,7 @@ pub struct RawSpool {
     pub path: String,
     pub size: String,
     pub deadline: String,
+    pub sync_within: String,
 }
 
 impl Default for RawSpool {
@@ -113,6 +114,8 @@ impl Default for RawSpool {
             size: "1GiB".to_owned(),
             // Longer than a busy disk takes, shorter than most callers wait.
             deadline: "1s".to_owned(),
+            // About as long as Kafka takes to have a decision anyhow.
+            sync_within: "20ms".to_owned(),
         }
     }
 }

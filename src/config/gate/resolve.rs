@@ -88,6 +88,7 @@ fn spool(raw: &RawSpool, sources: &Sources) -> Result<SpoolOptions, ConfigError>
         path: PathBuf::from(present("spool.path", &raw.path, sources)?),
         bytes_max: u64::try_from(bytes_max).unwrap_or(u64::MAX),
         deadline,
+        sync_within: duration("spool.sync_within", &raw.sync_within, sources)?,
     })
 }
 

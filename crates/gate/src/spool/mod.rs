@@ -1,13 +1,13 @@
 //! The spool: decisions, and what goes with them, on disk on their way to Kafka.
 //!
 //! ```text
-//! Spool::record ──> a bounded queue ──> Writer, a thread: blocks, synced in groups ──> segments ──> delivery ──> Kafka
-//!       ▲                                     │                                          ▲             │
-//!       └── answered when its block is synced ┘                                          └─ removed ───┘
+//! Spool::record ──> a bounded queue ──> Writer, a thread: blocks, in groups ──> segments ──> delivery ──> Kafka
+//!       ▲                                      │                                   ▲             │
+//!       └── answered when its block is written ┘                                   └─ removed ───┘
 //! ```
 //!
-//! A decision is answered only when its record is on disk, and that of the review that it ends in, in one block (B1). A
-//! segment goes only when all of it is in Kafka (B2); what Kafka refuses for what it is, and what cannot be read, stays
+//! A decision is answered only when its record is in a file that outlives the process, and that of the review that it
+//! ends in, in one block (B1). What is written is on disk within `spool.sync_within`, or before it is answered. A segment goes only when all of it is in Kafka (B2); what Kafka refuses for what it is, and what cannot be read, stays
 //! beside it for a human. Full, or with a disk that fails, it takes nothing until it can: who records waits, up to a
 //! deadline, and then answers that it cannot.
 
@@ -49,6 +49,9 @@ pub struct SpoolOptions {
     pub bytes_max: u64,
     /// How long a decision may wait to be recorded. `spool.deadline`
     pub deadline: Duration,
+    /// How long an answered decision may be the operating system's alone. None at all: it is on disk before it is
+    /// answered. `spool.sync_within`
+    pub sync_within: Duration,
 }
 
 /// A decision could not be recorded in time. It must not be answered.
@@ -75,13 +78,13 @@ pub(crate) struct Shared {
     pub first: SegmentNumber,
     /// Bytes of all segments, and of what Kafka refused.
     pub bytes: AtomicU64,
-    /// The segment that is being written, and how much of it is on disk, as one number: see [`Tail`].
+    /// The segment that is being written, and how much of it is written, as one number: see [`Tail`].
     tail: AtomicU64,
     /// Where segments end that have more in their files than counts.
     given_up: Mutex<BTreeMap<SegmentNumber, u64>>,
 }
 
-/// How far the spool is on disk.
+/// How far the spool is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tail {
     pub segment: SegmentNumber,
@@ -162,7 +165,7 @@ pub struct Spool {
 pub struct SpoolWriter(JoinHandle<()>);
 
 impl SpoolWriter {
-    /// Waits until all that was recorded is on disk: every [`Spool`] must be gone.
+    /// Waits until all that was recorded is on disk, whatever the options: every [`Spool`] must be gone.
     pub fn join(self) {
         drop(self.0.join());
     }
@@ -186,7 +189,7 @@ impl Spool {
         opened().map_err(|source| SpoolOpenError { path, source })
     }
 
-    /// Records. When it returns they are on disk, all of them; a caller that goes away before may have recorded what it
+    /// Records. When it returns all of them are written, as [`SpoolOptions::sync_within`] has it; a caller that goes away before may have recorded what it
     /// never answered.
     ///
     /// # Errors
@@ -201,7 +204,7 @@ impl Spool {
     }
 }
 
-/// What is on disk and not yet known to be in Kafka.
+/// What is written and not yet known to be in Kafka.
 #[derive(Debug)]
 pub struct Backlog(pub(crate) Arc<Shared>);
 

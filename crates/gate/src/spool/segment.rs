@@ -122,7 +122,7 @@ pub(super) fn bytes_of(path: &Path) -> io::Result<u64> {
 pub(crate) struct Segment {
     pub number: SegmentNumber,
     file: File,
-    /// How much of it is whole and on disk.
+    /// How much of it is whole.
     pub bytes: u64,
 }
 
@@ -161,6 +161,18 @@ impl Segment {
         self.file.sync_data()?;
         self.bytes += block.len() as u64;
         Ok(())
+    }
+
+    /// Appends a block, which is the operating system's then: it outlives the process, not a loss of power.
+    pub fn append_unsynced(&mut self, block: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(block, self.bytes)?;
+        self.bytes += block.len() as u64;
+        Ok(())
+    }
+
+    /// Waits until all of it is on disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 
     /// Cuts off what did not become whole.

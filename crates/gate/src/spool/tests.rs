@@ -22,7 +22,8 @@ fn metrics() -> GateMetrics {
 }
 
 fn options(path: &Path, bytes_max: u64) -> SpoolOptions {
-    SpoolOptions { path: path.to_owned(), bytes_max, deadline: Duration::from_millis(300) }
+    let sync_within = Duration::from_millis(20);
+    SpoolOptions { path: path.to_owned(), bytes_max, deadline: Duration::from_millis(300), sync_within }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -323,11 +324,14 @@ fn a_disk_that_fails_is_waited_for() {
 
 /// The process that is killed in the test below.
 const CHILD_VARIABLE: &str = "QUELL_TEST_SPOOL";
+const SYNC_VARIABLE: &str = "QUELL_TEST_SPOOL_SYNC_WITHIN_MS";
 
 #[test]
 fn a_child_that_records_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD_VARIABLE) else { return };
-    let (spool, _writer, _backlog) = Spool::open(options(Path::new(&path), 1 << 30), metrics()).unwrap();
+    let sync_within = Duration::from_millis(std::env::var(SYNC_VARIABLE).unwrap().parse().unwrap());
+    let options = SpoolOptions { sync_within, ..options(Path::new(&path), 1 << 30) };
+    let (spool, _writer, _backlog) = Spool::open(options, metrics()).unwrap();
     let runtime = runtime();
     for number in 0.. {
         runtime.block_on(spool.record(vec![record(number)])).unwrap();
@@ -339,12 +343,20 @@ fn a_child_that_records_until_it_is_killed() {
 
 #[test]
 fn what_was_answered_survives_kill_9() {
+    // On disk before it is answered; some time after; and, as far as this test goes, never.
+    for sync_within_ms in ["0", "20", "3600000"] {
+        survives_kill_9(sync_within_ms);
+    }
+}
+
+fn survives_kill_9(sync_within_ms: &str) {
     use std::io::BufRead as _;
 
     let dir = tempfile::tempdir().unwrap();
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "spool::tests::a_child_that_records_until_it_is_killed", "--nocapture"])
         .env(CHILD_VARIABLE, dir.path())
+        .env(SYNC_VARIABLE, sync_within_ms)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
         .spawn()

@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quell_telemetry::gate::{GateEvent as _, SpoolStalled};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::segment::BlockBuilder;
@@ -17,7 +18,7 @@ const SEGMENTS_AT_LEAST: u64 = 8;
 /// And beyond this size nothing is won.
 const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 
-/// What is written, and synced, at once at most.
+/// What is written at once at most.
 const BLOCK_BYTES_MAX: usize = 1 << 20;
 
 /// How long to wait before a full or failing disk is tried again.
@@ -30,6 +31,9 @@ pub(super) struct Entry {
     pub done: oneshot::Sender<()>,
 }
 
+/// Nothing came before what is there had to be on disk.
+struct Elapsed;
+
 /// Writes what comes.
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -37,12 +41,18 @@ pub(super) struct Writer {
     /// None after a failure, until a new one can be begun.
     segment: Option<Segment>,
     next: SegmentNumber,
+    /// By when what was answered has to be on disk; none while all of it is.
+    sync_by: Option<Instant>,
+    /// For the time until then.
+    runtime: Runtime,
     is_stalled: bool,
 }
 
 impl Writer {
     pub fn begin(shared: Arc<Shared>, first: SegmentNumber, entries: mpsc::Receiver<Entry>) -> io::Result<Self> {
-        let mut writer = Self { shared, entries, segment: None, next: first, is_stalled: false };
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let mut writer =
+            Self { shared, entries, segment: None, next: first, sync_by: None, runtime, is_stalled: false };
         writer.begin_segment()?;
         Ok(writer)
     }
@@ -50,20 +60,64 @@ impl Writer {
     /// Until nobody can record any more.
     pub fn run(mut self) {
         let mut group = Vec::new();
-        while let Some(first) = self.entries.blocking_recv() {
+        loop {
+            let first = match self.next_entry() {
+                Ok(Some(first)) => first,
+                Ok(None) => break,
+                Err(Elapsed) => {
+                    self.sync();
+                    continue;
+                }
+            };
             let mut bytes = bytes_of(&first);
             group.push(first);
-            // B1: all that came while the disk was busy is synced at once; none waits for more to come.
+            // B1: all that came while the disk was busy is written at once; none waits for more to come.
             while bytes < BLOCK_BYTES_MAX {
                 let Ok(entry) = self.entries.try_recv() else { break };
                 bytes += bytes_of(&entry);
                 group.push(entry);
             }
             self.record(&mut group);
+            if self.sync_by.is_some_and(|by| by <= Instant::now()) {
+                self.sync();
+            }
+        }
+        self.sync();
+    }
+
+    /// What comes next; none if nothing ever will.
+    fn next_entry(&mut self) -> Result<Option<Entry>, Elapsed> {
+        let Self { entries, runtime, sync_by, .. } = self;
+        match *sync_by {
+            None => Ok(entries.blocking_recv()),
+            Some(by) => {
+                let next = async { tokio::time::timeout_at(by.into(), entries.recv()).await };
+                runtime.block_on(next).map_err(|_| Elapsed)
+            }
         }
     }
 
-    /// Tries until all of a group is on disk, or nobody waits for it any more.
+    /// Waits until what was answered is on disk.
+    fn sync(&mut self) {
+        if self.sync_by.take().is_none() {
+            return;
+        }
+        let Some(segment) = self.segment.take() else { return };
+        match segment.sync() {
+            Ok(()) => self.segment = Some(segment),
+            Err(error) => {
+                // It can still be read, and is delivered; whether the disk has it nobody knows, so that no more goes there.
+                tracing::error!(
+                    target: "quell::gate",
+                    %error,
+                    "cannot sync the spool: a loss of power would lose decisions that are not in kafka yet"
+                );
+                self.shared.set_tail(Tail { segment: self.next, bytes: 0 });
+            }
+        }
+    }
+
+    /// Tries until all of a group is written, or nobody waits for it any more.
     fn record(&mut self, group: &mut Vec<Entry>) {
         loop {
             // Whoever gave up has not answered, and asks again: a record now would be of a decision that never was.
@@ -97,11 +151,16 @@ impl Writer {
             self.begin_segment()?;
         }
         let Some(mut segment) = self.segment.take() else { return Ok(()) };
-        match segment.append(block) {
+        let sync_within = self.shared.options.sync_within;
+        let appended = if sync_within.is_zero() { segment.append(block) } else { segment.append_unsynced(block) };
+        match appended {
             Ok(()) => {
                 self.shared.grew(bytes);
                 self.shared.set_tail(Tail { segment: segment.number, bytes: segment.bytes });
                 self.segment = Some(segment);
+                if !sync_within.is_zero() {
+                    self.sync_by.get_or_insert_with(|| Instant::now() + sync_within);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -119,6 +178,7 @@ impl Writer {
     }
 
     fn begin_segment(&mut self) -> io::Result<()> {
+        self.sync();
         let number = self.next;
         let created = Segment::create(&self.shared.options.path, number);
         // Whether or not it is there, its name is not used again.

@@ -118,6 +118,7 @@ impl Running {
             path: dir.path().join("spool"),
             bytes_max: spool_bytes,
             deadline: Duration::from_millis(300),
+            sync_within: Duration::from_millis(20),
         };
         let (spool, writer, _) = Spool::open(options, metrics.clone()).unwrap();
         let parts = Parts {
