@@ -212,8 +212,8 @@ impl Waves {
 
     fn completed(&mut self, complete: Complete) {
         if self.complete.is_none_or(|known| complete.wave > known.wave) {
-            let through = self.complete.map_or(complete.through, |known| complete.through.max(known.through));
-            self.complete = Some(Complete { through, ..complete });
+            // The time may be an earlier one: where a clock was ahead, and is right again.
+            self.complete = Some(complete);
             self.reports.retain(|wave, _| *wave >= complete.wave);
         }
     }
@@ -222,15 +222,26 @@ impl Waves {
 
     /// The first wave that waits for an input record.
     pub fn of_input(&self, partition: InputPartition, offset: Offset) -> Wave {
+        let ends = self.look.as_ref().and_then(|look| look.ends.as_ref());
+        let is_seen = ends.and_then(|ends| ends.get(&partition)).is_none_or(|end| offset < *end);
+        if is_seen { self.of_now() } else { self.of_now().next() }
+    }
+
+    /// The first wave that is reported with, or after, what happens now: what no record has set off belongs to it.
+    pub fn of_now(&self) -> Wave {
         match &self.look {
             _ if !self.caught_up => Wave::UNKNOWN,
-            Some(Look { wave, ends: Some(ends), .. }) => {
-                let is_seen = ends.get(&partition).is_none_or(|end| offset < *end);
-                if is_seen { *wave } else { wave.next() }
-            }
-            Some(Look { wave, ends: None, .. }) => *wave,
+            Some(look) => look.wave,
             None => self.current.max(self.reported.next()),
         }
+    }
+
+    /// Until when a relaxation was to wait that may be published (W4). What restricts again may be on its way from any
+    /// shard: all of it has come through once a wave is complete in which everybody looked after the wait. Where nobody
+    /// tells of waves it is not waited for them.
+    pub fn relaxes_through(&self, now: Millis) -> Millis {
+        let waits = self.shared && self.caught_up;
+        if waits { self.complete.map_or(Millis(0), |complete| complete.through.min(now)) } else { now }
     }
 
     /// An epoch takes records: where each partition goes on behind them.
@@ -458,6 +469,42 @@ mod tests {
         assert_eq!(one.complete(), complete, "nor which waves wait for what");
         rounds(&mut one, &mut other, 7..8);
         assert_eq!(one.complete().unwrap().wave, Wave(6));
+    }
+
+    #[test]
+    fn what_no_record_has_set_off_belongs_to_the_wave_that_is_reported_next() {
+        let mut waves = two_shards();
+        assert_eq!(waves.of_now(), Wave(1));
+        waves.begin_look(Millis(1), false);
+        waves.looked([(GRAPH, Offset(6))]);
+        assert_eq!(waves.of_now(), Wave(1), "the report follows");
+        waves.report(&[ShardNumber(0)], Millis(2));
+        assert_eq!(waves.of_now(), Wave(2));
+    }
+
+    #[test]
+    fn where_a_clock_was_ahead_what_it_has_said_is_not_said_again() {
+        let (mut one, mut other) = (two_shards(), two_shards());
+        rounds(&mut one, &mut other, 901..904);
+        assert_eq!(one.complete().unwrap().through, Millis(902_000));
+        for waves in [&mut one, &mut other] {
+            waves.look_at = Millis(0);
+        }
+        rounds(&mut one, &mut other, 4..6);
+        assert_eq!(one.complete(), Some(Complete { wave: Wave(4), through: Millis(4_000) }));
+    }
+
+    #[test]
+    fn a_relaxation_waits_for_a_wave_that_began_after_its_time() {
+        let mut waves = Waves::new(ShardCount::new(2).unwrap(), Duration::ZERO);
+        assert_eq!(waves.relaxes_through(Millis(9_000)), Millis(9_000), "nobody tells of waves");
+        waves.catch_up();
+        assert_eq!(waves.relaxes_through(Millis(9_000)), Millis(0), "nothing is known");
+        let (mut one, mut other) = (two_shards(), two_shards());
+        rounds(&mut one, &mut other, 1..4);
+        assert_eq!(one.relaxes_through(Millis(9_000)), Millis(2_000));
+        one.set_shared(false);
+        assert_eq!(one.relaxes_through(Millis(9_000)), Millis(9_000), "nothing is on its way from others");
     }
 
     #[test]

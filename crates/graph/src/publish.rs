@@ -72,10 +72,12 @@ pub(crate) struct Publication {
 pub(crate) type Moved = (RetractionCause, Arc<Origin>);
 
 /// Brings what is published of a node up to what holds, as far as it may be. `moved` is none when only its time has
-/// come. `retold` are the downstreams of which the policy has changed since it last told of the node.
+/// come: relaxations that were to wait until `due_through` may be published. `retold` are the downstreams of which the
+/// policy has changed since it last told of the node.
 pub(crate) fn publish(
     policy: &Policy,
     pace: Pace,
+    due_through: Option<Millis>,
     me: &Identifier,
     node: &mut Node,
     moved: Option<&Moved>,
@@ -92,7 +94,7 @@ pub(crate) fn publish(
     let (mut restated, mut relaxed) = (RightSet::EMPTY, RightSet::EMPTY);
     let mut origin = moved.map(|(_, origin)| Arc::clone(origin));
     for right in rights.iter() {
-        match consider(policy, pace, me, node, right, moved) {
+        match consider(policy, pace, due_through, me, node, right, moved) {
             Verdict::AsPublished => continue,
             Verdict::Wait => {}
             Verdict::Restate => restated.insert(right),
@@ -138,6 +140,7 @@ enum Verdict {
 fn consider(
     policy: &Policy,
     pace: Pace,
+    due_through: Option<Millis>,
     me: &Identifier,
     node: &mut Node,
     right: Right,
@@ -162,7 +165,7 @@ fn consider(
                 Hold { right, until, cause: *cause, origin: Arc::clone(origin) }
             }
         };
-        if hold.until > pace.now || !pace.may_relax {
+        if Some(hold.until) > due_through {
             if held.is_some() {
                 return Verdict::AsPublished;
             }

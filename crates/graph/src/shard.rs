@@ -209,11 +209,17 @@ impl<R: Rows> Shard<R> {
         self.number
     }
 
-    /// Whether other instances own shards, and up to which wave all is complete. Whether something that waves wait for was
-    /// forgotten, since this was last called: then those of today can be said to be complete only together.
-    pub fn set_waves(&mut self, shared: bool, complete: Wave) -> bool {
-        self.waves.set(shared, complete);
+    /// Whether other instances own shards, up to which wave all is complete, and until when a relaxation was to wait
+    /// that may be published. Whether something that waves wait for was forgotten, since this was last called: then
+    /// those of today can be said to be complete only together.
+    pub fn set_waves(&mut self, shared: bool, complete: Wave, relaxes_through: Millis) -> bool {
+        self.waves.set(shared, complete, relaxes_through);
         self.waves.take_forgotten()
+    }
+
+    /// For tests: what a later wave has told is not said once more under an earlier one (W1).
+    pub fn repeat_nothing(&mut self) {
+        self.waves.repeats = false;
     }
 
     /// What it counts.
@@ -389,7 +395,8 @@ impl<R: Rows> Shard<R> {
     /// # Errors
     /// When the store cannot be read: the epoch must be discarded.
     pub fn seal(&mut self, pace: Pace) -> Result<Sealed, ReadError> {
-        self.touch_due(pace)?;
+        let due_through = pace.may_relax.then(|| pace.now.min(self.waves.relaxes_through));
+        self.touch_due(due_through)?;
         let (mut statements, mut relaxed) = (Vec::new(), Vec::new());
         let mut changes = Vec::with_capacity(self.touched.len());
         let vocabulary = Arc::clone(&self.vocabulary);
@@ -401,11 +408,12 @@ impl<R: Rows> Shard<R> {
             let (identifier, node) = (&entry.identifier, &mut *entry.node);
             node.deliveries.retain(|delivery| !is_former(delivery, &retold));
             let moved = entry.moved.take();
-            let due = entry.held_until.is_some_and(|until| until <= pace.now);
+            let due = entry.held_until.is_some_and(|until| Some(until) <= due_through);
             let mut recount = None;
             if moved.is_some() || due {
                 let before = node.deliveries.clone();
-                let publication = publish(vocabulary.policy(), pace, identifier, node, moved.as_ref(), &retold);
+                let publication =
+                    publish(vocabulary.policy(), pace, due_through, identifier, node, moved.as_ref(), &retold);
                 // A look for which nothing has moved, and nothing was due after all, has told nobody of a changed policy.
                 if moved.is_some() || !publication.statements.is_empty() {
                     node.told_under = current;
@@ -449,7 +457,7 @@ impl<R: Rows> Shard<R> {
             self.rows.put(keys::counters(), Some(self.counters.write()));
             self.stored_counters = self.counters.clone();
         }
-        if self.next_due.is_some_and(|due| due <= pace.now) && pace.may_relax {
+        if self.next_due.is_some_and(|due| Some(due) <= due_through) {
             self.find_next_due()?;
         }
         let (sequence, rows) = self.rows.seal();
@@ -458,11 +466,11 @@ impl<R: Rows> Shard<R> {
     }
 
     /// Takes up the nodes whose relaxations are due.
-    fn touch_due(&mut self, pace: Pace) -> Result<(), ReadError> {
-        if !pace.may_relax || self.next_due.is_none_or(|due| due > pace.now) {
+    fn touch_due(&mut self, due_through: Option<Millis>) -> Result<(), ReadError> {
+        let Some(due_through) = due_through.filter(|through| self.next_due.is_some_and(|due| due <= *through)) else {
             return Ok(());
-        }
-        let (from, until) = keys::holds_due(pace.now);
+        };
+        let (from, until) = keys::holds_due(due_through);
         let due = self.rows.scan(&from, &until, DUE_MAX)?;
         let due: Vec<Identifier> =
             due.iter().filter_map(|(key, _)| keys::hold_of(key)).map(|(_, identifier)| identifier).collect();

@@ -461,12 +461,16 @@ impl<R: Rows> Turn<'_, R> {
         }
     }
 
-    /// W1: news that is none, because a later wave has brought it, and is said under that one still.
+    /// W1: news that is none, because a later wave has brought it, and is said under that one still. An answer, or what
+    /// is told one neighbour, is not heard by the others.
     pub fn repeat_for_an_earlier_wave(&mut self) -> Result<(), ReadError> {
-        if self.effects.told.is_none() && self.origin.wave < self.awaited.told {
-            return self.tell_all(None, false);
-        }
-        Ok(())
+        let all_know = matches!(self.effects.told, Some(Told::All(_)));
+        if self.comes_after_a_later_wave() && !all_know { self.tell_all(None, false) } else { Ok(()) }
+    }
+
+    /// Whether what this node says may be on its way under a later wave than this operation's.
+    fn comes_after_a_later_wave(&self) -> bool {
+        self.origin.wave < self.awaited.told
     }
 
     fn origin(&self) -> &Arc<Origin> {
@@ -475,7 +479,7 @@ impl<R: Rows> Turn<'_, R> {
 
     // ---- saying
 
-    /// A statement to every neighbour but one.
+    /// A statement to every neighbour, but for one that knows it already.
     fn tell_all(&mut self, but: Option<&Identifier>, asks: bool) -> Result<(), ReadError> {
         self.node.counter += 1;
         self.effects.changed = true;
@@ -483,10 +487,12 @@ impl<R: Rows> Turn<'_, R> {
         let (counter, generation, from_hub) = (self.node.counter, self.node.generation, self.node.is_hub);
         let origin = Arc::clone(self.origin());
         self.effects.told = Some(Told::All(origin.wave));
+        // W1: all that later waves have told is said once more: to the one as well, and that edges are gone.
+        let repeats = self.comes_after_a_later_wave();
         let mut neighbourhood =
             Neighbourhood { me: self.me, edges: &mut self.node.edges, rows: self.rows, vocabulary: self.vocabulary };
         neighbourhood.each(|neighbour, edge| {
-            if edge.holds() && but != Some(neighbour) {
+            if repeats || (edge.holds() && but != Some(neighbour)) {
                 let message = Message {
                     from: self.me.clone(),
                     register: edge.register,

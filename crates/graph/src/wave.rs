@@ -8,7 +8,7 @@
 //! cases, and each has its remedy here:
 //!
 //! - A node hears for the second time what it has heard, and passed on, under a later wave. It says all that it says once
-//!   more, under the earlier one.
+//!   more, under the earlier one: to all its neighbours, whomever it has answered, and that edges are gone.
 //! - A retraction of a later wave makes a node forget what it has heard, and hear it once more. What it says for that
 //!   reason belongs to the first wave that may still wait for anything that it knew.
 //!
@@ -18,7 +18,7 @@
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Place;
-use quell_domain::Identifier;
+use quell_domain::{Identifier, Millis};
 
 /// The number of a wave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ impl Wave {
     /// Of something that may be older than any wave.
     pub const UNKNOWN: Self = Self(0);
 
-    /// Of something that no event is behind.
+    /// None: later than any.
     pub const NONE: Self = Self(u64::MAX);
 
     /// The one after it.
@@ -71,7 +71,7 @@ pub(crate) struct Awaited {
 const LEARNED_MAX: usize = 200_000;
 
 /// What one shard knows of waves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waves {
     /// Whether other instances own shards: else nothing is noted.
     shared: bool,
@@ -80,12 +80,30 @@ pub(crate) struct Waves {
     learned: HashTable<Learned>,
     /// Something was noted, and is forgotten.
     forgotten: bool,
+    /// Relaxations that were to wait until then may be published (W4).
+    pub relaxes_through: Millis,
+    /// Always, but where a test shows that something notices.
+    pub repeats: bool,
+}
+
+impl Default for Waves {
+    fn default() -> Self {
+        Self {
+            shared: false,
+            complete: Wave::UNKNOWN,
+            learned: HashTable::new(),
+            forgotten: false,
+            relaxes_through: Millis(i64::MAX),
+            repeats: true,
+        }
+    }
 }
 
 impl Waves {
-    /// Whether other instances own shards, and which waves are complete.
-    pub fn set(&mut self, shared: bool, complete: Wave) {
+    /// Whether other instances own shards, which waves are complete, and which relaxations have waited for them.
+    pub fn set(&mut self, shared: bool, complete: Wave, relaxes_through: Millis) {
         self.shared = shared;
+        self.relaxes_through = relaxes_through;
         if !shared {
             self.learned = HashTable::new();
         }
@@ -107,6 +125,11 @@ impl Waves {
 
     /// Before an operation at a node.
     pub fn awaited(&self, node: &Identifier) -> Awaited {
+        let known = self.known(node);
+        if self.repeats { known } else { Awaited { told: Wave::UNKNOWN, ..known } }
+    }
+
+    fn known(&self, node: &Identifier) -> Awaited {
         if !self.shared {
             return Awaited { first: Wave::NONE, told: Wave::UNKNOWN };
         }
@@ -124,12 +147,12 @@ impl Waves {
 
     /// After it: an operation of a wave was done, and what the node says was said under some wave, if at all.
     pub fn note(&mut self, node: &Identifier, wave: Wave, told: Option<Told>) {
-        if !self.shared || wave == Wave::NONE {
+        if !self.shared {
             return;
         }
         // What is said to be older than what is complete may be of any that is not.
         let wave = wave.max(self.complete.next());
-        let before = self.awaited(node);
+        let before = self.known(node);
         let told = match told {
             Some(Told::All(told)) => told,
             Some(Told::Some(told)) => told.max(before.told),
@@ -173,6 +196,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Millis = Millis(1_795_464_000_000);
+
     fn node() -> Identifier {
         Identifier::new("cookie_id", "c").unwrap()
     }
@@ -187,14 +212,14 @@ mod tests {
     #[test]
     fn what_waves_wait_for_is_forgotten_once_they_are_complete() {
         let mut waves = Waves::default();
-        waves.set(true, Wave(4));
+        waves.set(true, Wave(4), NOW);
         waves.note(&node(), Wave(6), Some(Told::All(Wave(6))));
         waves.note(&node(), Wave(5), None);
         waves.note(&node(), Wave(7), Some(Told::Some(Wave(7))));
         assert_eq!(waves.awaited(&node()), Awaited { first: Wave(5), told: Wave(7) });
-        waves.set(true, Wave(5));
+        waves.set(true, Wave(5), NOW);
         assert_eq!(waves.awaited(&node()), Awaited { first: Wave(6), told: Wave(7) });
-        waves.set(true, Wave(7));
+        waves.set(true, Wave(7), NOW);
         assert_eq!(waves.awaited(&node()), Awaited { first: Wave::NONE, told: Wave::UNKNOWN });
         assert!(waves.learned.is_empty());
     }
@@ -202,10 +227,8 @@ mod tests {
     #[test]
     fn what_is_older_than_what_is_complete_may_be_of_any_that_is_not() {
         let mut waves = Waves::default();
-        waves.set(true, Wave(4));
+        waves.set(true, Wave(4), NOW);
         waves.note(&node(), Wave::UNKNOWN, None);
         assert_eq!(waves.awaited(&node()).first, Wave(5));
-        waves.note(&node(), Wave::NONE, None);
-        assert_eq!(waves.awaited(&node()).first, Wave(5), "no event is behind it");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use quell_engine::log::{InputPartition, Offset};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -33,12 +34,16 @@ pub(crate) struct End {
     pub fetched: Offset,
     /// Whether records were fetched that have not been delivered.
     pub some_wait: bool,
+    /// When that was so, or a little later: what librdkafka says of itself waits for the next poll.
+    pub since: Instant,
 }
 
 /// The context of the group's member. Called by librdkafka inside `poll`, on the engine's thread.
 #[derive(Debug)]
 pub(crate) struct Member {
     topics: Topics,
+    /// Before the client was made, which counts the time since.
+    began: Instant,
     rebalances: Mutex<VecDeque<Rebalance>>,
     ends: Mutex<BTreeMap<InputPartition, End>>,
     closing: AtomicBool,
@@ -53,6 +58,7 @@ impl Member {
     pub fn new(topics: Topics) -> Self {
         Self {
             topics,
+            began: Instant::now(),
             rebalances: Mutex::default(),
             ends: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -70,11 +76,6 @@ impl Member {
     /// Where a partition ended as of the last statistics, while it is being fetched.
     pub fn end(&self, partition: InputPartition) -> Option<End> {
         lock(&self.ends).get(&partition).copied()
-    }
-
-    /// What was known of partitions is so no longer: they were paused, moved or rewound.
-    pub fn forget_ends(&self, partitions: &[InputPartition]) {
-        lock(&self.ends).retain(|partition, _| !partitions.contains(partition));
     }
 
     /// Remembers that the membership is lost: librdkafka forgets it with the next partition that is given back.
@@ -106,6 +107,7 @@ impl Member {
 
 impl ClientContext for Member {
     fn stats(&self, statistics: Statistics) {
+        let since = self.began + Duration::from_micros(u64::try_from(statistics.age).unwrap_or(0));
         let mut ends = BTreeMap::new();
         for (name, topic) in &statistics.topics {
             let Some(input) = self.topics.input_of(name) else { continue };
@@ -116,10 +118,15 @@ impl ClientContext for Member {
                 if known.fetch_state != "active" || known.ls_offset < 0 || known.next_offset < 0 {
                     continue;
                 }
+                // Of a partition that was just assigned librdkafka goes on to say how far it was fetched before, until
+                // it has looked what to fetch. It forgets at once what was delivered, and that the end was reached.
+                if known.app_offset < 0 && known.eof_offset < 0 {
+                    continue;
+                }
                 // The queue is one for all partitions. What was fetched, and is not in it, was delivered.
                 let (end, fetched) = (Offset(known.ls_offset), Offset(known.next_offset));
                 let some_wait = known.fetchq_cnt > 0;
-                ends.insert(InputPartition { topic: input, partition }, End { end, fetched, some_wait });
+                ends.insert(InputPartition { topic: input, partition }, End { end, fetched, some_wait, since });
             }
         }
         *lock(&self.ends) = ends;

@@ -15,7 +15,7 @@ use rdkafka::{Message, TopicPartitionList};
 
 use crate::census::{Census, News};
 use crate::committer::{Committer, Job};
-use crate::group::{Member, Rebalance};
+use crate::group::{End, Member, Rebalance};
 use crate::outage::needs_an_operator;
 use crate::positions::{self, Positions};
 use crate::questions::Questions;
@@ -32,6 +32,10 @@ const GLANCE: Duration = Duration::from_millis(1);
 
 /// Otherwise, what the group wants is looked for so often.
 const GAZE: Duration = Duration::from_millis(50);
+
+/// How long librdkafka may go on to say of a partition that flows again how far it had been fetched before. Whatever
+/// was fetched, and not delivered, it fetches once more.
+const SETTLES_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long to wait before asking once more what could not be answered.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -84,6 +88,8 @@ pub struct KafkaLog {
     positions: Positions,
     /// Where graph partitions ended when their position was asked for.
     ends_then: BTreeMap<InputPartition, Offset>,
+    /// Since when partitions flow: those that are positioned, and not paused.
+    flowing_since: BTreeMap<InputPartition, Instant>,
     /// Where each partition goes on: nothing before it is delivered.
     next_offsets: BTreeMap<InputPartition, Offset>,
     /// What is committed of each partition.
@@ -177,6 +183,7 @@ impl KafkaLog {
             to_position: Vec::new(),
             positions,
             ends_then: BTreeMap::new(),
+            flowing_since: BTreeMap::new(),
             next_offsets: BTreeMap::new(),
             committed: BTreeMap::new(),
             renew_offsets_at: Instant::now() + RENEW_OFFSETS_EVERY,
@@ -210,6 +217,18 @@ impl KafkaLog {
             self.member().set_lost(true);
         }
         is_lost
+    }
+
+    fn flow(&mut self, partitions: &[InputPartition]) {
+        let now = Instant::now();
+        self.flowing_since.extend(partitions.iter().map(|partition| (*partition, now)));
+    }
+
+    /// Where a partition that flows ends. Of one that does not, librdkafka tells no news: it goes on to say what it
+    /// knew when it last fetched.
+    fn end(&self, partition: InputPartition) -> Option<End> {
+        let since = *self.flowing_since.get(&partition)?;
+        self.member().end(partition).filter(|known| known.since >= since + SETTLES_WITHIN)
     }
 
     /// Says what did not work, where there is nothing else to do about it.
@@ -401,6 +420,7 @@ impl KafkaLog {
         // librdkafka remembers from an earlier life whether a partition is paused: each is told, either way.
         self.check(self.consumer.pause(&self.list(&paused)), "partitions cannot be paused");
         self.check(self.consumer.resume(&self.list(&flowing)), "partitions cannot be resumed");
+        self.flow(&flowing);
         self.to_position.clear();
     }
 
@@ -526,9 +546,9 @@ impl Log for KafkaLog {
             self.next_offsets.remove(partition);
             self.committed.remove(partition);
             self.ends_then.remove(partition);
+            self.flowing_since.remove(partition);
         }
         self.note_shards(!self.assigned.is_empty());
-        self.member().forget_ends(partitions);
         self.member().set_lost(false);
         // librdkafka is told even if none of them is its own: the group waits for an answer.
         let released: BTreeSet<InputPartition> = partitions.iter().copied().collect();
@@ -541,7 +561,7 @@ impl Log for KafkaLog {
 
     fn pause(&mut self, partitions: &[InputPartition]) {
         self.paused.extend(partitions);
-        self.member().forget_ends(partitions);
+        self.flowing_since.retain(|partition, _| !partitions.contains(partition));
         let positioned = self.held(partitions.iter().copied());
         self.check(self.consumer.pause(&self.list(&positioned)), "partitions cannot be paused");
     }
@@ -550,6 +570,7 @@ impl Log for KafkaLog {
         self.paused.retain(|partition| !partitions.contains(partition));
         let positioned = self.held(partitions.iter().copied());
         self.check(self.consumer.resume(&self.list(&positioned)), "partitions cannot be resumed");
+        self.flow(&positioned);
     }
 
     /// Partitions are given back and taken again at the committed offsets: unlike a seek this cannot be overtaken by
@@ -558,7 +579,7 @@ impl Log for KafkaLog {
         let positioned = self.held(self.assigned.iter().copied());
         // Whether the last commit moved them is not known before they are asked for again.
         self.committed.clear();
-        self.member().forget_ends(&positioned);
+        self.flowing_since.clear();
         self.note_loss();
         self.check(self.consumer.incremental_unassign(&self.list(&positioned)), "partitions cannot be rewound");
         self.to_position.extend(positioned);
@@ -611,10 +632,8 @@ impl Log for KafkaLog {
         if self.next_offsets.get(&partition).is_some_and(|next| *next >= end) {
             return true;
         }
-        // What is left may be markers of transactions, which are never delivered. Of a partition that is paused
-        // librdkafka tells no news.
-        let known = self.member().end(partition).filter(|_| !self.paused.contains(&partition));
-        known.is_some_and(|known| known.fetched >= end && !known.some_wait)
+        // What is left may be markers of transactions, which are never delivered.
+        self.end(partition).is_some_and(|known| known.fetched >= end && !known.some_wait)
     }
 
     fn has_joined(&self) -> bool {
@@ -622,11 +641,7 @@ impl Log for KafkaLog {
     }
 
     fn undelivered(&self, partition: InputPartition) -> Option<u64> {
-        // librdkafka goes on to say what it knew of a partition when it last fetched.
-        if self.paused.contains(&partition) || self.to_position.contains(&partition) {
-            return None;
-        }
-        let known = self.member().end(partition)?;
+        let known = self.end(partition)?;
         // Nor has it fetched anything yet of what has just been assigned.
         let end = self.ends_then.get(&partition).copied().unwrap_or(known.end).max(known.end);
         if known.fetched >= end && !known.some_wait {

@@ -145,7 +145,8 @@ fn wait(stop: &AtomicBool, patience: Duration) {
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub ends: Vec<(InputPartition, Offset)>,
-    /// How many partitions each topic has, at the same time or later.
+    /// How many partitions each topic has, at the same time or later: as far as the broker that was asked has heard. A
+    /// partition that was added a moment ago may not be among them, and what stands there is not waited for.
     pub partitions: BTreeMap<InputTopic, u32>,
 }
 

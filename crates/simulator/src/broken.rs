@@ -1,4 +1,4 @@
-//! Rules of the log that can be broken on purpose, to show that the invariants notice.
+//! Rules that can be broken on purpose, to show that the invariants notice.
 
 /// A broken rule. The names in brackets are those of `docs/invariants.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -19,4 +19,6 @@ pub enum Broken {
     NoOffsets,
     /// Waves end at the last stable offset, not at the high watermark (W2).
     LookToStable,
+    /// What a later wave has told is not said once more under an earlier one (W1).
+    NoRepeat,
 }

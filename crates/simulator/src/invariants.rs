@@ -12,7 +12,7 @@ use crate::disk::Disk;
 use crate::events::{Produced, world};
 
 /// With more records than that it is not worked out which of them may have taken effect.
-const LATER_MAX: usize = 3;
+const LATER_MAX: usize = 7;
 
 /// A broken invariant.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Watch {
     pub suppressions: u64,
     /// How many of them relaxed something.
     pub relaxations: u64,
+    /// After how many it was last checked that nothing is missing of what is said to be complete (W4).
+    relaxations_checked: u64,
 }
 
 impl Watch {
@@ -60,6 +62,7 @@ impl Watch {
             completions: 0,
             suppressions: 0,
             relaxations: 0,
+            relaxations_checked: 0,
         }
     }
 
@@ -97,8 +100,8 @@ impl Watch {
         }
     }
 
-    /// W2: when it is said that all is complete up to some time, what had been written before is in the suppressions: who
-    /// is opted out by it, whatever of what was written later takes effect, is said to be.
+    /// W2: when it is said that all is complete up to some time, what had been written before is in the suppressions,
+    /// and stays there (W4): who is opted out by it, whatever of what was written later takes effect, is said to be.
     pub fn hear_of_waves(
         &mut self,
         policy: &Policy,
@@ -114,7 +117,8 @@ impl Watch {
             through = through.max(Millis(said.map_err(|error| violated("W2", error.to_string()))?.complete_through));
         }
         self.watermarks_read = until.max(self.watermarks_read);
-        if through == self.complete_through {
+        let has_relaxed = self.relaxations > std::mem::replace(&mut self.relaxations_checked, self.relaxations);
+        if through == self.complete_through && !has_relaxed {
             return Ok(());
         }
         self.complete_through = through;
@@ -124,19 +128,34 @@ impl Watch {
         }
         self.completions += 1;
         let said = self.said_by_now(cluster);
-        for (identifier, right) in opted_out_whatever_comes(&self.decoder, policy, now, &before, &later) {
-            for (number, downstream) in (0..).map(DownstreamNumber).zip(policy.downstreams()) {
-                let is_taken = policy.type_number(&identifier).is_some_and(|number| downstream.takes(number));
-                let name = policy.right_name(right);
+        let is_said = |(identifier, right): &(Identifier, Right)| {
+            let name = policy.right_name(*right);
+            (0..).map(DownstreamNumber).zip(policy.downstreams()).all(|(number, downstream)| {
+                let is_taken = policy.type_number(identifier).is_some_and(|number| downstream.takes(number));
                 let message = said.get(&(number, identifier.key()));
-                let is_said = message.and_then(|said| said.rights.get(name)).is_some_and(|state| state.opted_out);
-                if is_taken && downstream.rights.contains(right) && !is_said {
-                    let what = format!("{name} of {} for {} is not opted out", identifier.key(), downstream.name);
-                    return Err(violated("W2", what));
-                }
+                let is_out = message.and_then(|said| said.rights.get(name)).is_some_and(|state| state.opted_out);
+                is_out || !is_taken || !downstream.rights.contains(*right)
+            })
+        };
+        // Hardly ever more than the first of these is looked for.
+        let mut missing: Option<BTreeSet<(Identifier, Right)>> = None;
+        for some in 0..1_u32 << later.len() {
+            let taken = later.iter().enumerate().filter(|(at, _)| some & (1 << at) != 0).map(|(_, record)| record);
+            let out = opted_out(&self.decoder, policy, now, before.iter().chain(taken).map(|(_, record)| record));
+            match &mut missing {
+                Some(known) => known.retain(|of| out.contains(of)),
+                None => missing = Some(out.into_iter().filter(|of| !is_said(of)).collect()),
+            }
+            if missing.as_ref().is_some_and(BTreeSet::is_empty) {
+                return Ok(());
             }
         }
-        Ok(())
+        let missing: Vec<String> = missing
+            .into_iter()
+            .flatten()
+            .map(|(identifier, right)| format!("{} of {}", policy.right_name(right), identifier.key()))
+            .collect();
+        Err(violated("W2", format!("not opted out: {}", missing.join(", "))))
     }
 
     /// The last that was said of each identifier, by all that is decided.
@@ -215,35 +234,22 @@ impl Watch {
     }
 }
 
-/// Who is opted out of what by some records, whichever of the later ones have taken effect, too.
-fn opted_out_whatever_comes(
+/// Who is opted out of what by some records.
+fn opted_out<'r>(
     decoder: &Decoder,
     policy: &Policy,
     now: Millis,
-    before: &[&(Millis, Produced)],
-    later: &[&(Millis, Produced)],
+    records: impl IntoIterator<Item = &'r Produced>,
 ) -> BTreeSet<(Identifier, Right)> {
-    let mut opted_out: Option<BTreeSet<(Identifier, Right)>> = None;
-    for some in 0..1_u32 << later.len() {
-        let taken = later.iter().enumerate().filter(|(at, _)| some & (1 << at) != 0).map(|(_, record)| record);
-        let world = world(decoder, policy, now, before.iter().chain(taken).map(|(_, record)| record));
-        let state = final_state(policy, &world);
-        let is_out = |(identifier, right): &(Identifier, Right)| {
-            let held = state.of(identifier).and_then(|known| known.rights.get(right));
-            held.is_some_and(|effective| effective.action == Action::OptOut)
-        };
-        match &mut opted_out {
-            Some(known) => known.retain(is_out),
-            None => {
-                let all = state.identifiers().flat_map(|identifier| {
-                    let rights = state.of(identifier).into_iter().flat_map(|known| known.rights.keys());
-                    rights.map(|right| (identifier.clone(), *right))
-                });
-                opted_out = Some(all.filter(is_out).collect());
-            }
-        }
+    let world = world(decoder, policy, now, records);
+    let state = final_state(policy, &world);
+    let mut out = BTreeSet::new();
+    for identifier in state.identifiers() {
+        let rights = state.of(identifier).into_iter().flat_map(|known| known.rights.iter());
+        let rights = rights.filter(|(_, effective)| effective.action == Action::OptOut);
+        out.extend(rights.map(|(right, _)| (identifier.clone(), *right)));
     }
-    opted_out.unwrap_or_default()
+    out
 }
 
 fn rights(policy: &Policy, said: &SuppressionMessage) -> Vec<(Right, RightState)> {

@@ -26,11 +26,20 @@ use crate::waiting::Waiting;
 /// When a run begins, in milliseconds: long after everything that its events tell of.
 const BEGINNING: i64 = 1_795_464_000_000;
 
+/// How much happens by chance after a path has come to rest, at least: rounds, in which all take turns, hide a lot.
+const PATH_STEPS: usize = 400;
+
 /// A run whose events are all made takes no more steps than this to come to rest.
 const RESTLESS_ROUNDS_MAX: usize = 400;
 
 /// So many rounds without news are rest.
 const QUIET_ROUNDS: usize = 3;
+
+/// On a path, events are so many times rarer: they meet waves, not each other.
+const PATH_PAUSES: u32 = 4;
+
+/// For about how many turns one instance gets most of them, on a path.
+const FAVOURED_FOR: u32 = 15;
 
 /// How many turns each engine has in a round.
 const ROUND_TURNS: usize = 40;
@@ -102,6 +111,8 @@ struct Run {
     /// Disks of dead instances, by name.
     disks: Vec<(String, Disk)>,
     named: usize,
+    /// Which instance gets most turns, if any does.
+    favoured: Option<usize>,
     source: Source,
     produced: Vec<Produced>,
     /// What was written, and when.
@@ -116,7 +127,7 @@ struct Run {
 /// The first invariant that did not hold.
 pub fn run(seed: u64, broken: Option<Broken>) -> Result<Covered, Violation> {
     let mut chance = Rng::with_seed(seed);
-    let scenario = Scenario::choose(&mut chance);
+    let scenario = Scenario::choose(seed, &mut chance);
     let policy = Arc::new(scenario.policy().map_err(|error| violated("scenario", error))?);
     let cluster = Cluster::new(chance.fork(), broken, scenario.inputs, scenario.shards);
     let mut run = Run {
@@ -128,6 +139,7 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Result<Covered, Violation> {
         instances: Vec::new(),
         disks: Vec::new(),
         named: 0,
+        favoured: None,
         source: Source::new(scenario),
         produced: Vec::new(),
         sent: Vec::new(),
@@ -150,8 +162,21 @@ impl Run {
 
     fn live(&mut self) -> Result<(), Violation> {
         self.start()?;
-        while !self.source.is_dry() {
+        let mut steps_left = 0;
+        if self.scenario.path {
+            while self.instances.len() < self.scenario.instances_max {
+                self.start()?;
+            }
+            for record in self.source.path(&mut self.chance) {
+                self.send(record.clone());
+                self.produced.push(record);
+            }
+            self.rest()?;
+            steps_left = PATH_STEPS;
+        }
+        while !self.source.is_dry() || steps_left > 0 {
             self.step()?;
+            steps_left = steps_left.saturating_sub(1);
         }
         Ok(())
     }
@@ -162,7 +187,11 @@ impl Run {
             self.fault()?;
         }
         match self.chance.u32(0..100) {
-            0..10 => self.produce(),
+            0..10 => {
+                if !self.scenario.path || self.chance.u32(0..PATH_PAUSES) == 0 {
+                    self.produce();
+                }
+            }
             10..55 => self.turn()?,
             55..80 => self.advance(),
             80..90 => self.cluster.borrow_mut().deliver_marker(),
@@ -238,10 +267,23 @@ impl Run {
         let partition = InputPartition { topic: record.topic, partition: self.chance.u32(0..self.scenario.inputs) };
         self.cluster.borrow_mut().produce(partition, record.value.clone(), self.now());
         self.sent.push((self.now(), record));
+        if self.scenario.path {
+            // What is looked for from now on is looked for later.
+            self.pass(1);
+        }
     }
 
     fn turn(&mut self) -> Result<(), Violation> {
-        match self.chance.choice(&mut self.instances) {
+        let some = self.instances.len();
+        if self.scenario.path && self.chance.u32(0..FAVOURED_FOR) == 0 {
+            self.favoured = (some > 0).then(|| self.chance.usize(0..some));
+        }
+        let favoured = self.favoured.filter(|_| self.chance.u32(0..4) > 0);
+        let instance = match favoured {
+            Some(favoured) => self.instances.get_mut(favoured),
+            None => self.chance.choice(&mut self.instances),
+        };
+        match instance {
             Some(instance) => instance
                 .engine
                 .turn(Duration::ZERO)
@@ -280,7 +322,7 @@ impl Run {
             deletions_kept: if broken == Some(Broken::OldRows) { Duration::from_secs(1 << 40) } else { DELETIONS_KEPT },
             review_rate: 1_000,
             poison: None,
-            watermark_every: Duration::from_millis(self.chance.u64(0..10)),
+            watermark_every: Duration::from_millis(if self.scenario.path { 0 } else { self.chance.u64(0..10) }),
             watermarks: "watermarks".to_owned(),
             topic_names: BTreeMap::from(topics.map(|topic| (topic, format!("{topic:?}")))),
         };
@@ -296,7 +338,10 @@ impl Run {
             Box::new(waiting.clone()),
             Box::new(move || Millis(clock.load(Ordering::Relaxed))),
         );
-        let engine = engine.map_err(|error| violated("an engine never ends", error.to_string()))?;
+        let mut engine = engine.map_err(|error| violated("an engine never ends", error.to_string()))?;
+        if broken == Some(Broken::NoRepeat) {
+            engine.repeat_nothing();
+        }
         self.covered.joined += 1;
         self.instances.push(Instance { name, disk, member, waiting, engine });
         Ok(())

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use quell_domain::Policy;
+use quell_domain::{Identifier, Policy, ShardCount};
+use quell_wire::NamedIdentifier;
 
 /// How long a relaxation waits, in simulated time.
 pub const RELAX_AFTER: Duration = Duration::from_millis(50);
 
 /// How long changelogs keep deletions, in simulated time.
 pub const DELETIONS_KEPT: Duration = Duration::from_millis(300);
+
+/// One seed of so many makes a path.
+const PATHS_EVERY: u64 = 3;
 
 /// The size and the kind of a run.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +34,16 @@ pub struct Scenario {
     pub faults_permille: u32,
     /// How many records an epoch takes at most.
     pub epoch_records_max: usize,
+    /// There is a path before anything else happens, each of its steps between two instances; what happens then happens
+    /// at one end. So news that is on its way for long meets other news, and waves.
+    pub path: bool,
 }
 
 impl Scenario {
-    pub fn choose(chance: &mut Rng) -> Self {
+    pub fn choose(seed: u64, chance: &mut Rng) -> Self {
+        if seed % PATHS_EVERY == PATHS_EVERY - 1 {
+            return Self::path(chance);
+        }
         let only_grows = chance.u32(0..4) == 0;
         Self {
             shards: chance.u32(1..=4),
@@ -45,7 +55,41 @@ impl Scenario {
             only_grows,
             faults_permille: if chance.u32(0..5) == 0 { 0 } else { chance.u32(5..60) },
             epoch_records_max: chance.usize(1..=30),
+            path: false,
         }
+    }
+
+    fn path(chance: &mut Rng) -> Self {
+        let instances_max = chance.usize(2..=3);
+        let only_grows = chance.bool();
+        Self {
+            shards: u32::try_from(instances_max).unwrap_or(1) * chance.u32(1..=2),
+            inputs: chance.u32(1..=3),
+            instances_max,
+            cast: chance.usize(6..=10),
+            events: chance.usize(3..=7),
+            hub_limit: (!only_grows && chance.u32(0..3) == 0).then_some(1),
+            only_grows,
+            faults_permille: 0,
+            epoch_records_max: chance.usize(1..=3),
+            path: true,
+        }
+    }
+
+    /// The n-th of the cast.
+    pub fn identifier(&self, number: usize) -> NamedIdentifier {
+        let kind = if number.is_multiple_of(3) { "account_id" } else { "cookie_id" };
+        let named = |value| NamedIdentifier::new(kind, value);
+        if !self.path {
+            return named(format!("{number}"));
+        }
+        // On a path, each is at another instance than the one before.
+        let is_there = |named: &NamedIdentifier| {
+            let identifier = Identifier::new(&named.identifier_type, &named.value).ok();
+            let shard = identifier.zip(ShardCount::new(self.shards)).map(|(identifier, count)| identifier.shard(count));
+            shard.is_some_and(|shard| shard.0 as usize % self.instances_max == number % self.instances_max)
+        };
+        (0..).map(|more| named(format!("{number}-{more}"))).find(is_there).unwrap_or_else(|| named(format!("{number}")))
     }
 
     /// The policy: both joins, two downstreams that take different rights.

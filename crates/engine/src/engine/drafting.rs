@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quell_domain::{Millis, ShardNumber};
-use quell_graph::{Origin, Pace, Shard, Wave};
+use quell_graph::{Origin, Pace, Shard};
 
 use super::{Engine, EngineError};
 use crate::backlog::bytes_of;
@@ -80,6 +80,7 @@ impl<L: Log, S: Store> Engine<L, S> {
         let mut draft = Draft::default();
         self.take_records(now, &mut draft);
         self.waves.take(&draft.next_offsets);
+        self.set_waves(now);
         self.review(now, &mut draft)?;
         self.tell_others(now, &mut draft);
         let due = self.due_shards(now);
@@ -87,7 +88,6 @@ impl<L: Log, S: Store> Engine<L, S> {
         if draft.is_empty() && !draft.reviewed && due.is_empty() && !reaches_the_ends {
             return Ok(None);
         }
-        self.set_waves();
         let operations = std::mem::take(&mut draft.operations);
         let mut active: BTreeMap<ShardNumber, &mut Shard<S::Shard>> =
             self.shards.active().map(|shard| (shard.number(), shard)).collect();
@@ -181,7 +181,8 @@ impl<L: Log, S: Store> Engine<L, S> {
         if revising == 0 || now < self.next_review_at {
             return Ok(());
         }
-        let origin = Arc::new(Origin { timestamp: now, traceparent: None, wave: Wave::NONE });
+        // W1: what it takes back belongs to a wave, like what an event takes back.
+        let origin = Arc::new(Origin { timestamp: now, traceparent: None, wave: self.waves.of_now() });
         let mut reviewed = 0;
         for shard in self.shards.active() {
             reviewed += shard.review(REVIEWED_MAX.div_ceil(revising), &origin, &mut draft.operations)?;
@@ -211,16 +212,17 @@ impl<L: Log, S: Store> Engine<L, S> {
         !self.ahead.is_empty() || self.others.differ(self.now())
     }
 
-    /// The shards that may relax now, and have something that is due: not those for which messages wait, and none while
-    /// instances disagree about the policy.
+    /// The shards that may relax now, and have something that is due: not those for which messages wait (those that are
+    /// on their way from others: W4), and none while instances disagree about the policy.
     fn due_shards(&mut self, now: Millis) -> BTreeSet<ShardNumber> {
         if self.policies_differ() {
             return BTreeSet::new();
         }
+        let relaxes_through = self.waves.relaxes_through(now);
         let (log, backlog) = (&self.log, &self.backlog);
         self.shards
             .active()
-            .filter(|shard| shard.next_due().is_some_and(|due| due <= now))
+            .filter(|shard| shard.next_due().is_some_and(|due| due <= relaxes_through))
             .map(|shard| shard.number())
             .filter(|number| {
                 let partition = InputPartition::of_shard(*number);

@@ -142,6 +142,8 @@ pub struct Engine<L: Log, S: Store> {
     wait_until: Millis,
     others: Others,
     waves: Waves,
+    /// For tests: see [`Engine::repeat_nothing`].
+    repeats_nothing: bool,
     /// What the policy does not declare, of the shards that were restored.
     undeclared: Vec<Undeclared>,
     /// When what is stored of idle shards is next noted to be true.
@@ -213,6 +215,7 @@ impl<L: Log, S: Store> Engine<L, S> {
             wait_until: Millis(0),
             others: Others::new(fingerprint),
             waves,
+            repeats_nothing: false,
             undeclared: Vec::new(),
             confirm_at: Millis(0),
             next_review_at: Millis(0),
@@ -229,6 +232,11 @@ impl<L: Log, S: Store> Engine<L, S> {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// For tests: see [`quell_graph::Shard::repeat_nothing`]. Holds for shards that are restored from now on.
+    pub fn repeat_nothing(&mut self) {
+        self.repeats_nothing = true;
     }
 
     /// Takes in no more; what has been computed is still committed.

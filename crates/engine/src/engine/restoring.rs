@@ -95,7 +95,12 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.store.write(vec![ShardChanges { shard, changes: Vec::new(), next_offset, true_at }])?;
         self.observer.shard_restored(shard, restoring.read);
         match Shard::new(shard, Arc::clone(&self.vocabulary), restoring.rows) {
-            Ok(opened) => self.shards.activate(opened),
+            Ok(mut opened) => {
+                if self.repeats_nothing {
+                    opened.repeat_nothing();
+                }
+                self.shards.activate(opened);
+            }
             Err(OpenError::Read(error)) => return Err(error.into()),
             Err(OpenError::Newer(error)) => return Err(error.into()),
             // Computing on it would lose what cannot be named.

@@ -36,7 +36,9 @@ impl<L: Log, S: Store> Engine<L, S> {
     /// Whether this epoch, and those before it, have taken all that the look of this wave has seen.
     pub(super) fn reaches_the_ends(&self) -> bool {
         let (log, backlog) = (&self.log, &self.backlog);
-        let is_settled = self.leaving.is_empty() && self.shards.still_restoring().next().is_none();
+        // What this instance does not understand was delivered, and not taken.
+        let is_settled =
+            self.leaving.is_empty() && self.ahead.is_empty() && self.shards.still_restoring().next().is_none();
         is_settled
             && self.waves.has_reached_the_ends(|partition, end| {
                 log.has_delivered(partition, end) && !backlog.has_records_of(partition)
@@ -44,12 +46,13 @@ impl<L: Log, S: Store> Engine<L, S> {
     }
 
     /// Tells the shards which waves are complete, and whether there are others.
-    pub(super) fn set_waves(&mut self) {
+    pub(super) fn set_waves(&mut self, now: Millis) {
         let shared = self.shards.active_numbers().len() < self.settings.shards.get() as usize;
         self.waves.set_shared(shared);
         let complete = self.waves.complete().map(|complete| complete.wave).unwrap_or_default();
+        let relaxes_through = self.waves.relaxes_through(now);
         for shard in self.shards.active() {
-            if shard.set_waves(shared, complete) {
+            if shard.set_waves(shared, complete, relaxes_through) {
                 self.waves.lose_sight();
             }
         }
@@ -58,7 +61,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     /// Adds to an epoch what its shards say at the end of a wave.
     pub(super) fn report_wave(&mut self, now: Millis, draft: &mut Draft) {
         // What this epoch has forgotten counts.
-        self.set_waves();
+        self.set_waves(now);
         let shards = self.settings.shards;
         for report in self.waves.report(&self.shards.active_numbers(), now) {
             let message: WatermarkMessage = report.message(shards, now);

@@ -9,10 +9,10 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Runs a property; without `QUELL_SEED`, with a seed of its own each time.
-fn check(
+pub fn check<S: std::fmt::Debug>(
     cases: u32,
-    strategy: impl proptest::strategy::Strategy<Value = Scenario>,
-    faults: impl Fn(&Scenario) -> Vec<String>,
+    strategy: impl proptest::strategy::Strategy<Value = S>,
+    faults: impl Fn(&S) -> Vec<String>,
 ) {
     let clock = || std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
     let seed = number("QUELL_SEED").unwrap_or_else(|| u64::from(clock()));

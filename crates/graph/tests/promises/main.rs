@@ -14,3 +14,4 @@ mod large_shapes_converge;
 mod memory_rows;
 mod relaxations_wait;
 mod scenario;
+mod waves;
