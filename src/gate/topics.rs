@@ -1,14 +1,11 @@
 //! The topics of a gate: those that it writes to, and those that the engine fills for it.
 
-use quell_kafka::{Cleanup, TopicPlan};
+use quell_kafka::{Cleanup, MESSAGE_BYTES_MAX, TopicPlan};
 
 use crate::config::GateTopics;
 
 /// 24 months: as long as a business keeps the records of what consumers asked for (11 CCR 7101).
 const DECISIONS_RETENTION_MILLIS: u64 = 730 * 24 * 60 * 60 * 1000;
-
-/// Kafka's own default, whatever the cluster's is: a review has some ten kilobytes, and a batch as much as fits.
-const MESSAGE_BYTES_MAX: u64 = 1_048_588;
 
 /// What they should be like.
 pub struct TopicPlans {
@@ -41,6 +38,7 @@ impl TopicPlans {
             ..own(name, Cleanup::Compact)
         };
         let retention = ("retention.ms", DECISIONS_RETENTION_MILLIS.to_string());
+        // Whatever the cluster's is: a review has some ten kilobytes, and a batch as much as fits.
         let largest = ("max.message.bytes", MESSAGE_BYTES_MAX.to_string());
         Self {
             own: vec![

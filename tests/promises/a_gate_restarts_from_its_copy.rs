@@ -82,6 +82,16 @@ fn a_gate_restarts_from_its_copy() {
     }
 }
 
+fn a_gate_that_knows_a_topic() -> (Deployment, GateInstance) {
+    let deployment = Deployment::new();
+    deployment.make_gate_topics();
+    deployment.produce((0..100).map(|number| deployment.suppression(&format!("old-{number}"), 1, true)));
+    let gate = deployment.start_gate("gate").wait_until_ready();
+    deployment.say_all_is_known();
+    gate.wait_until(("account_id", "old-1"), "hiring", false, "suppressed");
+    (deployment, gate)
+}
+
 /// Deletes the gate's topic and makes it anew. `victim` stands at its beginning, where a gate that reads on never looks.
 fn make_anew(deployment: &Deployment) {
     deployment.delete_topic(&deployment.gates_topic());
@@ -94,12 +104,7 @@ fn make_anew(deployment: &Deployment) {
 
 #[test]
 fn a_topic_that_is_made_anew_under_a_gate_is_read_anew() {
-    let deployment = Deployment::new();
-    deployment.make_gate_topics();
-    deployment.produce((0..100).map(|number| deployment.suppression(&format!("old-{number}"), 1, true)));
-    let gate = deployment.start_gate("gate").wait_until_ready();
-    deployment.say_all_is_known();
-    gate.wait_until(("account_id", "old-1"), "hiring", false, "suppressed");
+    let (deployment, gate) = a_gate_that_knows_a_topic();
 
     gate.signal("-STOP");
     make_anew(&deployment);
@@ -116,12 +121,7 @@ fn a_topic_that_is_made_anew_under_a_gate_is_read_anew() {
 
 #[test]
 fn a_topic_that_was_made_anew_is_read_anew() {
-    let deployment = Deployment::new();
-    deployment.make_gate_topics();
-    deployment.produce((0..100).map(|number| deployment.suppression(&format!("old-{number}"), 1, true)));
-    let gate = deployment.start_gate("gate").wait_until_ready();
-    deployment.say_all_is_known();
-    gate.wait_until(("account_id", "old-1"), "hiring", false, "suppressed");
+    let (deployment, gate) = a_gate_that_knows_a_topic();
     assert!(gate.stop().success());
 
     make_anew(&deployment);

@@ -21,8 +21,7 @@ fn a_gate_with_a_full_disk_waits_for_room() {
     deployment.say_all_is_known();
     gate.wait_until(("account_id", "nobody"), "hiring", true, "clear");
 
-    let network = |network| (0..cluster.size()).for_each(|node| cluster.network(node, network));
-    network(Network::Cut);
+    cluster.network_everywhere(Network::Cut);
     let mut answered = BTreeSet::new();
     wait_for("the disk to be full", || {
         let more = gate.ask_a_thousand("hiring");
@@ -33,7 +32,7 @@ fn a_gate_with_a_full_disk_waits_for_room() {
     assert!(gate.count("quell_gate_refused_total", &["reason=\"not_recorded\""]) >= 1.0);
     println!("{} decisions on a disk of 1 MiB", answered.len());
 
-    network(Network::Good);
+    cluster.network_everywhere(Network::Good);
     wait_for("room, and every decision's record", || {
         let more = gate.ask_a_thousand("hiring");
         answered.extend(more.iter().flatten().cloned());

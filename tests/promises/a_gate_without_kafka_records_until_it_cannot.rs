@@ -3,16 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use quell_testbed::cluster::{Cluster, cluster};
+use quell_testbed::cluster::cluster;
 use quell_testbed::deployment::{Deployment, POLICY};
 use quell_testbed::proxy::Network;
 use quell_testbed::wait_for;
 
 const SYSTEMS: &str = "[admt_systems.hiring]\nmax_staleness = \"5s\"\n";
-
-fn network(cluster: &Cluster, network: Network) {
-    (0..cluster.size()).for_each(|node| cluster.network(node, network));
-}
 
 #[test]
 fn a_gate_without_kafka_records_until_it_cannot() {
@@ -25,7 +21,7 @@ fn a_gate_without_kafka_records_until_it_cannot() {
     deployment.say_all_is_known();
     gate.wait_until(nobody, "hiring", true, "clear");
 
-    network(&cluster, Network::Cut);
+    cluster.network_everywhere(Network::Cut);
     gate.wait_until(nobody, "hiring", false, "stale");
     let mut answered = BTreeSet::new();
     wait_for("the spool to be full", || {
@@ -43,7 +39,7 @@ fn a_gate_without_kafka_records_until_it_cannot() {
     let gate = deployment.start_gate("gate");
     wait_for("the gate to say that it waits", || gate.log().contains("no broker answers; waiting").then_some(()));
     assert_eq!(gate.get("/health/ready").unwrap().0, 503);
-    network(&cluster, Network::Good);
+    cluster.network_everywhere(Network::Good);
     let gate = gate.wait_until_ready();
     deployment.say_all_is_known();
     gate.wait_until(nobody, "hiring", true, "clear");

@@ -40,7 +40,7 @@ fn the_network_misbehaves() {
         nodes.iter().for_each(|node| cluster.network(*node, network));
         let began = Instant::now();
         wait_for("the fault to have lasted", || (began.elapsed() >= LASTS).then_some(()));
-        all.iter().for_each(|node| cluster.network(*node, Network::Good));
+        cluster.network_everywhere(Network::Good);
         let event = choice(name, Action::OptOut, "sale", ("cookie_id", name));
         time_to_suppress(&deployment, &event);
         extra.push(event);

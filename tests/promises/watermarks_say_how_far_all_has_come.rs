@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quell_domain::{Action, DownstreamNumber};
+use quell_domain::DownstreamNumber;
 use quell_model::final_state;
 use quell_testbed::deployment::Deployment;
 use quell_testbed::events::world;
@@ -61,19 +61,14 @@ fn watermarks_say_how_far_all_has_come() {
     let world = world(&deployment.policy, &events);
     let state = final_state(&deployment.policy, &world);
     let mut opted_out = 0;
-    for identifier in state.identifiers() {
-        for (right, effective) in &*state.of(identifier).unwrap().rights {
-            if effective.action != Action::OptOut {
-                continue;
-            }
-            for (number, downstream) in (0..).map(DownstreamNumber).zip(deployment.policy.downstreams()) {
-                let kind = deployment.policy.type_number(identifier).unwrap();
-                if downstream.takes(kind) && downstream.rights.contains(*right) {
-                    let last = published.last.get(&(number, identifier.clone()));
-                    let said = last.and_then(|last| last.rights.get(deployment.policy.right_name(*right)));
-                    assert!(said.is_some_and(|said| said.opted_out), "{identifier} for {}: {said:?}", downstream.name);
-                    opted_out += 1;
-                }
+    for (identifier, right) in state.opted_out() {
+        let kind = deployment.policy.type_number(&identifier).unwrap();
+        for (number, downstream) in (0..).map(DownstreamNumber).zip(deployment.policy.downstreams()) {
+            if downstream.takes(kind) && downstream.rights.contains(right) {
+                let last = published.last.get(&(number, identifier.clone()));
+                let said = last.and_then(|last| last.rights.get(deployment.policy.right_name(right)));
+                assert!(said.is_some_and(|said| said.opted_out), "{identifier} for {}: {said:?}", downstream.name);
+                opted_out += 1;
             }
         }
     }

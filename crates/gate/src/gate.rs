@@ -290,7 +290,8 @@ fn is_odd(number: u64) -> bool {
     number & 1 == 1
 }
 
-fn wall_clock() -> Millis {
+/// What this machine's clock shows.
+pub(crate) fn wall_clock() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

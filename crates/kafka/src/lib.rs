@@ -31,4 +31,4 @@ pub use log::KafkaLog;
 pub use publisher::{Message, PublishError, Publisher};
 pub use reader::{ReadRecord, TopicReadError, read_topic};
 pub use settings::{INPUTS, Settings, Topics};
-pub use topics::{Checked, Cleanup, Finding, Sizes, TopicAdmin, TopicPlan, TopicsError, plan};
+pub use topics::{Checked, Cleanup, Finding, MESSAGE_BYTES_MAX, Sizes, TopicAdmin, TopicPlan, TopicsError, plan};

@@ -17,7 +17,7 @@ use crate::outage::needs_an_operator;
 use crate::settings::{INPUTS, Topics};
 
 /// The largest record batch of a topic whose settings do not say (Kafka's own default).
-const MESSAGE_BYTES_MAX: u64 = 1_048_588;
+pub const MESSAGE_BYTES_MAX: u64 = 1_048_588;
 
 /// By how much a dead letter may be larger than what it was made of: for its headers (contract, "Topics").
 const DEAD_LETTER_EXTRA_BYTES: u64 = 64 * 1024;

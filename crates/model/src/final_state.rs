@@ -1,6 +1,6 @@
 //! The final state of a set of events.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use quell_domain::{Action, ChoiceEvent, Identifier, LinkEvent, Policy, Right, RightSet};
@@ -98,5 +98,15 @@ impl<'w> FinalState<'w> {
     #[must_use]
     pub fn of(&self, identifier: &Identifier) -> Option<&IdentifierState<'w>> {
         self.identifiers.get(identifier)
+    }
+
+    /// Who is opted out, and of what.
+    #[must_use]
+    pub fn opted_out(&self) -> BTreeSet<(Identifier, Right)> {
+        let of = |(identifier, state): (&&Identifier, &IdentifierState<'_>)| {
+            let out = state.rights.iter().filter(|(_, effective)| effective.action == Action::OptOut);
+            out.map(|(right, _)| ((*identifier).clone(), *right)).collect::<Vec<_>>()
+        };
+        self.identifiers.iter().flat_map(of).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quell_domain::{Action, DownstreamNumber, EventId, Identifier, Millis, Policy, Right, RightState};
+use quell_domain::{DownstreamNumber, EventId, Identifier, Millis, Policy, Right, RightState};
 use quell_engine::log::{Offset, OutputTopic};
 use quell_model::{World, final_state};
 use quell_wire::{Decoder, SuppressionMessage, dead_letter};
@@ -241,15 +241,7 @@ fn opted_out<'r>(
     now: Millis,
     records: impl IntoIterator<Item = &'r Produced>,
 ) -> BTreeSet<(Identifier, Right)> {
-    let world = world(decoder, policy, now, records);
-    let state = final_state(policy, &world);
-    let mut out = BTreeSet::new();
-    for identifier in state.identifiers() {
-        let rights = state.of(identifier).into_iter().flat_map(|known| known.rights.iter());
-        let rights = rights.filter(|(_, effective)| effective.action == Action::OptOut);
-        out.extend(rights.map(|(right, _)| (identifier.clone(), *right)));
-    }
-    out
+    final_state(policy, &world(decoder, policy, now, records)).opted_out()
 }
 
 fn rights(policy: &Policy, said: &SuppressionMessage) -> Vec<(Right, RightState)> {

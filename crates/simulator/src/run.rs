@@ -397,8 +397,7 @@ impl Run {
             self.start()?;
         }
         // Whoever is dead is found out in time: what it left open is aborted.
-        let names: Vec<String> = self.disks.iter().map(|(name, _)| name.clone()).collect();
-        names.iter().for_each(|name| self.cluster.borrow_mut().settle_all_of(name));
+        self.disks.iter().for_each(|(name, _)| self.cluster.borrow_mut().settle_all_of(name));
         let (mut quiet, mut last) = (0, (0, 0));
         for _ in 0..RESTLESS_ROUNDS_MAX {
             self.round()?;

@@ -126,6 +126,11 @@ impl Cluster {
         self.nodes[node].proxy.set(network);
     }
 
+    /// What the network between engines and every node does.
+    pub fn network_everywhere(&self, network: Network) {
+        (0..self.size()).for_each(|node| self.network(node, network));
+    }
+
     /// Every node runs and has caught up, and the network is good.
     pub fn heal(&mut self) {
         for node in 0..self.size() {

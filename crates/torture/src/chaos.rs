@@ -224,7 +224,7 @@ impl Chaos {
                 self.brokers_away = 0;
             }
             Undo::GoodNetwork => {
-                (0..self.cluster.size()).for_each(|node| self.cluster.network(node, Network::Good));
+                self.cluster.network_everywhere(Network::Good);
                 self.network_is_good = true;
             }
         }
@@ -285,7 +285,7 @@ impl Chaos {
     /// Undoes everything.
     pub fn heal(&mut self) {
         // Brokers and the network first: an engine that is asked to stop may wait for them.
-        (0..self.cluster.size()).for_each(|node| self.cluster.network(node, Network::Good));
+        self.cluster.network_everywhere(Network::Good);
         self.cluster.heal();
         while !self.undo.is_empty() {
             self.watch();

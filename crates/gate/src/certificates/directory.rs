@@ -203,6 +203,7 @@ mod tests {
         let said = directory.read().unwrap_err().to_string();
         assert!(said.contains("other.jwk: it is not a key"), "{said}");
     }
+
     #[test]
     fn what_a_crash_has_left_is_in_nobodys_way() {
         let dir = tempfile::tempdir().unwrap();

@@ -93,8 +93,7 @@ impl LocalCopy {
         files.only(generation, Arc::clone(&file));
         let bytes_in_all = file.metadata()?.len();
         let Some(mut reader) = BlockReader::begin(&file, topic)? else {
-            fs::remove_file(path)?;
-            return Self::begin(directory, topic, generation.wrapping_add(1), files);
+            return Self::begin_anew(directory, topic, generation, files);
         };
         let (mut positions, mut records) = (Positions::default(), 0);
         while let Some(block) = reader.next()? {
@@ -103,8 +102,7 @@ impl LocalCopy {
                 // L1: the block is as it was written. What is no change all the same is another version's.
                 let Ok(change) = Change::decode(bytes) else {
                     index.clear();
-                    fs::remove_file(path)?;
-                    let (copy, found) = Self::begin(directory, topic, generation.wrapping_add(1), files)?;
+                    let (copy, found) = Self::begin_anew(directory, topic, generation, files)?;
                     return Ok((copy, Found { cut_bytes: bytes_in_all, ..found }));
                 };
                 if let Some(at) = files::location(generation, place) {
@@ -137,6 +135,12 @@ impl LocalCopy {
             }
         }
         Ok(found)
+    }
+
+    /// In place of one that is of no use.
+    fn begin_anew(directory: &Path, topic: &str, old: u8, files: Arc<CopyFiles>) -> io::Result<(Self, Found)> {
+        fs::remove_file(path_of(directory, old, FINISHED))?;
+        Self::begin(directory, topic, old.wrapping_add(1), files)
     }
 
     fn begin(directory: &Path, topic: &str, generation: u8, files: Arc<CopyFiles>) -> io::Result<(Self, Found)> {

@@ -162,9 +162,8 @@ impl<'a> Session<'a> {
                     let Some(resuming) = self.resuming.get_mut(&message.partition()) else { continue };
                     match heard(&self.parts.decoder, resuming, &message, self.stop) {
                         Ok(Some((understood, anchor))) => {
-                            self.positions.topic = self.topic;
                             self.positions.read(message.partition(), anchor);
-                            self.changes.extend(changes(understood, &self.parts.gate.metrics));
+                            take(understood, &mut self.changes, &self.parts.gate.metrics);
                         }
                         Ok(None) => {}
                         Err(misfit) => return Ok(Some(Ended::Unfit(misfit))),
@@ -202,6 +201,7 @@ impl<'a> Session<'a> {
         if self.positions.partitions.is_empty() {
             return;
         }
+        self.positions.topic = self.topic;
         while !self.stop.is_asked() {
             match self.parts.copy.take(&self.changes, &self.positions, &self.parts.index) {
                 Ok(()) => break,
@@ -318,24 +318,23 @@ fn heard(
     Ok(None)
 }
 
-fn changes(understood: Understood, metrics: &GateMetrics) -> Vec<Change> {
+fn take(understood: Understood, changes: &mut Vec<Change>, metrics: &GateMetrics) {
     match understood {
-        Understood::Change(change) => vec![change],
-        Understood::Restricts(changes) => {
+        Understood::Change(change) => changes.push(change),
+        Understood::Restricts(restrictions) => {
             metrics.not_understood();
-            for change in &changes {
+            for change in &restrictions {
                 tracing::error!(
                     target: "quell::gate",
                     identifier = %change.identifier(),
                     "a suppression cannot be understood; its identifier is taken to be opted out of everything"
                 );
             }
-            changes
+            changes.extend(restrictions);
         }
         Understood::Nobodys => {
             metrics.not_understood();
             tracing::error!(target: "quell::gate", "a suppression cannot be understood, and its key is nobody's");
-            Vec::new()
         }
     }
 }

@@ -8,9 +8,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use quell_domain::{Millis, uuid_text};
+use quell_domain::uuid_text;
 use quell_telemetry::Throttle;
 use quell_telemetry::gate::{GateEvent as _, RecordsDelivered};
 use rdkafka::ClientConfig;
@@ -21,6 +21,7 @@ use super::progress::{Context, OnItsWay, Outcome, Progress, is_refusal};
 use super::refused::Refused;
 use super::segment::{Block, Next, SegmentReader, remove, set_aside};
 use super::{Backlog, SegmentNumber, Shared, Topic, segments};
+use crate::gate::wall_clock;
 use crate::worker::{Stop, Worker};
 
 /// How long to wait for something to deliver, or for what was sent to arrive.
@@ -251,7 +252,7 @@ impl Courier {
 
     fn send(&mut self, block: Block, end: Place) -> Result<(), KafkaError> {
         let progress = Arc::new(Progress::new(block.records().count()));
-        let latest = latest_timestamp();
+        let latest = wall_clock() + AHEAD_MAX;
         for (index, record) in block.records().enumerate() {
             let topic = match record.topic {
                 Topic::Decisions => &self.topics.decisions,
@@ -374,10 +375,4 @@ impl Courier {
             tracing::warn!(target: "quell::gate", reason, "decisions stay in the spool; trying again");
         }
     }
-}
-
-/// The latest that a record may have now.
-fn latest_timestamp() -> Millis {
-    let latest = (SystemTime::now() + AHEAD_MAX).duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(i64::try_from(latest.as_millis()).unwrap_or(i64::MAX))
 }

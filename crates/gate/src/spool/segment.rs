@@ -158,7 +158,7 @@ impl Segment {
     /// has of it: only the same block may be written after that, which then has the same place.
     pub fn append(&mut self, block: &[u8]) -> io::Result<()> {
         self.file.write_all_at(block, self.bytes)?;
-        self.file.sync_data()?;
+        self.sync()?;
         self.bytes += block.len() as u64;
         Ok(())
     }

@@ -135,7 +135,7 @@ impl Waters {
 
     /// Another policy, which joins `sharing` the other way, after all that is on its way has arrived.
     pub fn change_policy(&mut self) {
-        let last = self.events.iter().map(|(wave, _)| *wave).chain(self.waiting.iter().map(|of| of.origin.wave)).max();
+        let last = self.events.iter().map(|(wave, _)| *wave).chain(self.last_wave()).max();
         self.complete(last.unwrap_or_default().max(self.complete), 0);
         self.variant.latest = !self.variant.latest;
         self.is_changed = true;
@@ -145,11 +145,9 @@ impl Waters {
 
     // ---- what happens to it
 
-    /// Delivers one of those that are on their way.
-    pub fn deliver(&mut self, at: usize) {
-        let taken = self.waiting.swap_remove(at);
+    fn arrive(&mut self, taken: &Addressed) {
         let mut out = Vec::new();
-        self.shard(&taken.to).apply(std::iter::once(&taken), &mut out).unwrap();
+        self.shard(&taken.to).apply(std::iter::once(taken), &mut out).unwrap();
         self.waiting.extend(out);
     }
 
@@ -165,26 +163,29 @@ impl Waters {
         };
         let at = self.waiting.iter().position(is_it).expect("no such message is on its way");
         let taken = self.waiting.remove(at);
-        let mut out = Vec::new();
-        self.shard(&taken.to).apply(std::iter::once(&taken), &mut out).unwrap();
-        self.waiting.extend(out);
+        self.arrive(&taken);
     }
 
-    /// Delivers any of the waves up to one, or any at all; `which` picks. Whether there was one.
-    pub fn deliver_any(&mut self, which: u64, up_to: Wave) -> bool {
-        let due = |addressed: &Addressed| addressed.origin.wave <= up_to;
-        let places: Vec<usize> =
-            self.waiting.iter().enumerate().filter(|(_, addressed)| due(addressed)).map(|(at, _)| at).collect();
+    /// Delivers any of those that are due; `which` picks. Whether there was one.
+    fn deliver_any(&mut self, which: u64, is_due: impl Fn(Wave) -> bool) -> bool {
+        let due = self.waiting.iter().enumerate().filter(|(_, addressed)| is_due(addressed.origin.wave));
+        let places: Vec<usize> = due.map(|(at, _)| at).collect();
         if places.is_empty() {
             return false;
         }
-        self.deliver(places[usize::try_from(which % places.len() as u64).unwrap()]);
+        let taken = self.waiting.swap_remove(places[usize::try_from(which % places.len() as u64).unwrap()]);
+        self.arrive(&taken);
         true
+    }
+
+    /// The last wave of which anything is on its way.
+    fn last_wave(&self) -> Option<Wave> {
+        self.waiting.iter().map(|addressed| addressed.origin.wave).max()
     }
 
     /// Delivers all of the waves up to one: they are complete. What then has not come through, and should have.
     pub fn complete(&mut self, wave: Wave, mut which: u64) -> Vec<String> {
-        while self.deliver_any(which >> 20, wave) {
+        while self.deliver_any(which >> 20, |of| of <= wave) {
             which = which.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         }
         self.seal(false);
@@ -247,14 +248,7 @@ fn opted_out<'e>(policy: &Policy, events: impl Iterator<Item = &'e Event>) -> BT
             Event::Link(link) => world.links.push(link.clone()),
         }
     }
-    let state = final_state(policy, &world);
-    let mut out = BTreeSet::new();
-    for identifier in state.identifiers() {
-        let rights = state.of(identifier).unwrap().rights.iter();
-        let rights = rights.filter(|(_, held)| held.action == Action::OptOut);
-        out.extend(rights.map(|(right, _)| (identifier.clone(), *right)));
-    }
-    out
+    final_state(policy, &world).opted_out()
 }
 
 // ---- by chance
@@ -391,17 +385,13 @@ impl Step {
             Self::Deliver { which, times, further } => {
                 let up_to = waters.wave(*further);
                 (0..u64::from(*times)).for_each(|time| {
-                    waters.deliver_any(which.wrapping_add(time * 7919) >> 8, up_to);
+                    waters.deliver_any(which.wrapping_add(time * 7919) >> 8, |wave| wave <= up_to);
                 });
             }
             Self::DeliverLate { which, times } => {
                 for time in 0..u64::from(*times) {
-                    let Some(last) = waters.waiting.iter().map(|addressed| addressed.origin.wave).max() else { break };
-                    let late = |addressed: &Addressed| addressed.origin.wave == last;
-                    let places: Vec<usize> =
-                        waters.waiting.iter().enumerate().filter(|(_, of)| late(of)).map(|(at, _)| at).collect();
-                    let which = which.wrapping_add(time * 7919) >> 8;
-                    waters.deliver(places[usize::try_from(which % places.len() as u64).unwrap()]);
+                    let Some(last) = waters.last_wave() else { break };
+                    waters.deliver_any(which.wrapping_add(time * 7919) >> 8, |wave| wave == last);
                 }
             }
             Self::Complete { further, which } => {
