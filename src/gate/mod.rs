@@ -1,7 +1,7 @@
 //! `quell gate`: the gate, wired.
 //!
 //! HTTP answers from the beginning: until all opt-outs that stood in the topic at the start have been read, that the
-//! gate is not ready. Threads of their own read from Kafka, write the spool, and deliver it; this one waits for signals.
+//! gate is not ready. Threads of their own read from Kafka, sync the spool, and deliver it; this one waits for signals.
 
 mod policy;
 mod prerequisites;
@@ -9,9 +9,11 @@ mod reload;
 mod topics;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -42,6 +44,9 @@ pub use topics::TopicPlans;
 /// How often it is looked whether its threads still run, and whether the policy has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How many threads answer at least.
+const THREADS_AT_LEAST: usize = 2;
+
 /// How long connections that do not end are waited for, once all answers are given.
 const CONNECTIONS_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -71,7 +76,7 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
         topic: &topic,
     }
     .emit(&metrics);
-    let (spool, writer, backlog) = Spool::open(config.spool.clone(), metrics.clone()).context("see spool.path")?;
+    let (spool, syncer, backlog) = Spool::open(config.spool.clone(), metrics.clone()).context("see spool.path")?;
     let files = Arc::<CopyFiles>::default();
     let directory = KeyDirectory::new(config.keys_path.clone());
     let archive = Archive::new(
@@ -94,7 +99,10 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
         })
         .context("the system gives no random numbers")?,
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    // One may wait for the disk.
+    let threads = thread::available_parallelism().map_or(THREADS_AT_LEAST, NonZeroUsize::get).max(THREADS_AT_LEAST);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.context("cannot start threads")?;
     let server = runtime
         .block_on(GateServer::start(config.http.clone(), Arc::clone(&gate)))
         .context("cannot answer over http")?;
@@ -117,7 +125,7 @@ pub fn run(config: &GateConfig) -> Result<(), Failure> {
         reader.stop();
         reviews.stop();
         drop(gate);
-        writer.join();
+        syncer.join();
         delivery.stop();
     }
     GateStopped { took: stopping.elapsed() }.emit(&metrics);

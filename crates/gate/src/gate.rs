@@ -252,7 +252,7 @@ impl Gate {
     }
 
     async fn record_all(&self, records: Vec<Record>) -> Result<(), Unanswered> {
-        self.spool.record(records).await.map_err(|NotRecorded| Unanswered::NotRecorded)
+        self.spool.record(&records).await.map_err(|NotRecorded| Unanswered::NotRecorded)
     }
 
     pub(crate) fn refused(&self, why: Refused) {

@@ -19,7 +19,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use super::progress::{Context, OnItsWay, Outcome, Progress, is_refusal};
 use super::refused::Refused;
-use super::segment::{Block, Next, SegmentReader, remove, set_aside};
+use super::segment::{Blocks, Next, SegmentReader, remove, set_aside};
 use super::{Backlog, SegmentNumber, Shared, Topic, segments};
 use crate::gate::wall_clock;
 use crate::worker::{Stop, Worker};
@@ -27,8 +27,9 @@ use crate::worker::{Stop, Worker};
 /// How long to wait for something to deliver, or for what was sent to arrive.
 const TURN: Duration = Duration::from_millis(20);
 
-/// How many blocks may be on their way.
-const IN_FLIGHT_MAX: usize = 64;
+/// How many pieces of the spool may be on their way. Each is what there was when it was read, up to what is read at once:
+/// the more comes, the larger they are.
+const IN_FLIGHT_MAX: usize = 8;
 
 /// How long to wait after a failure before it is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -110,8 +111,8 @@ struct Place {
 
 /// What was sent, in order.
 enum Sent {
-    Block {
-        block: Block,
+    Blocks {
+        blocks: Blocks,
         end: Place,
         progress: Arc<Progress>,
     },
@@ -127,7 +128,7 @@ enum Sent {
 impl Sent {
     fn end(&self) -> Option<Place> {
         match self {
-            Self::Block { end, .. } | Self::Damage { end, .. } => Some(*end),
+            Self::Blocks { end, .. } | Self::Damage { end, .. } => Some(*end),
             Self::EndOf(_) => None,
         }
     }
@@ -196,7 +197,7 @@ impl Courier {
         Ok(went)
     }
 
-    /// Sends one more block, if there is one.
+    /// Sends one more piece, if there is one.
     fn send_next(&mut self) -> Result<bool, DeliveryError> {
         // Looked at before the tail, so that all that was recorded before a stop is in that.
         let is_asked = self.stop.is_asked();
@@ -205,8 +206,8 @@ impl Courier {
         let (segment, next) = (reading.number, reading.next(readable.until)?);
         let end = Place { segment, at: reading.at };
         match next {
-            Next::Block(block) => {
-                self.send(block, end)?;
+            Next::Blocks(blocks) => {
+                self.send(blocks, end)?;
                 return Ok(true);
             }
             // This process knows what is on disk of its own.
@@ -218,7 +219,8 @@ impl Courier {
                     target: "quell::gate",
                     segment = segment.0,
                     bytes,
-                    "the end of a segment of the spool was cut off by a crash; nothing of it was answered"
+                    "the end of a segment of the spool was cut off by a crash: it was not answered, or just before power \
+                     was lost"
                 );
                 self.finish(segment);
             }
@@ -235,7 +237,7 @@ impl Courier {
     fn open_next(&mut self) -> Result<bool, DeliveryError> {
         let done = self.sent.iter().rev().find_map(|sent| match sent {
             Sent::EndOf(number) => Some(*number),
-            Sent::Block { .. } | Sent::Damage { .. } => None,
+            Sent::Blocks { .. } | Sent::Damage { .. } => None,
         });
         let directory = &self.shared.options.path;
         let next = segments(directory)?
@@ -250,10 +252,10 @@ impl Courier {
         Ok(true)
     }
 
-    fn send(&mut self, block: Block, end: Place) -> Result<(), KafkaError> {
-        let progress = Arc::new(Progress::new(block.records().count()));
+    fn send(&mut self, blocks: Blocks, end: Place) -> Result<(), KafkaError> {
+        let progress = Arc::new(Progress::new(blocks.records().count()));
         let latest = wall_clock() + AHEAD_MAX;
-        for (index, record) in block.records().enumerate() {
+        for (index, record) in blocks.records().enumerate() {
             let topic = match record.topic {
                 Topic::Decisions => &self.topics.decisions,
                 Topic::Reviews => &self.topics.reviews,
@@ -276,7 +278,7 @@ impl Courier {
                 record = back;
             }
         }
-        self.sent.push_back(Sent::Block { block, end, progress });
+        self.sent.push_back(Sent::Blocks { blocks, end, progress });
         Ok(())
     }
 
@@ -285,7 +287,7 @@ impl Courier {
         let Self { shared, sent, refused, delivered, damaged, .. } = self;
         while let Some(first) = sent.front() {
             match first {
-                Sent::Block { block, end, progress } => {
+                Sent::Blocks { blocks, end, progress } => {
                     let kept = match progress.outcome() {
                         Outcome::Open => break,
                         Outcome::Failed(error) => return Err(error.into()),
@@ -294,9 +296,9 @@ impl Courier {
                         Outcome::Arrived => Vec::new(),
                     };
                     if !kept.is_empty() {
-                        refused.keep(shared, end.segment, block, &kept)?;
+                        refused.keep(shared, end.segment, blocks, &kept)?;
                     }
-                    for (index, record) in block.records().enumerate() {
+                    for (index, record) in blocks.records().enumerate() {
                         let is_kept = kept.iter().any(|refusal| refusal.index == index);
                         match record.topic {
                             Topic::Decisions => arrived.decisions += u64::from(!is_kept),

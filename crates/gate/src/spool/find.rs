@@ -22,14 +22,14 @@ impl Spool {
             };
             let Some(readable) = self.shared.readable(&reader)? else { continue };
             loop {
-                let block = match reader.next(readable.until)? {
-                    Next::Block(block) => block,
+                let blocks = match reader.next(readable.until)? {
+                    Next::Blocks(blocks) => blocks,
                     // What is behind may be it.
                     Next::Damaged(_) => continue,
                     Next::Cut(_) | Next::End => break,
                 };
                 let is_it = |record: &Record<&[u8]>| record.topic == Topic::Decisions && record.key == id;
-                if let Some(record) = block.records().find(is_it) {
+                if let Some(record) = blocks.records().find(is_it) {
                     return Ok(Some(record.value.to_vec()));
                 }
             }

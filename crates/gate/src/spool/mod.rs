@@ -1,44 +1,44 @@
 //! The spool: decisions, and what goes with them, on disk on their way to Kafka.
 //!
 //! ```text
-//! Spool::record ──> a bounded queue ──> Writer, a thread: blocks, in groups ──> segments ──> delivery ──> Kafka
-//!       ▲                                      │                                   ▲             │
-//!       └── answered when its block is written ┘                                   └─ removed ───┘
+//!                  ┌── answered, or when it is on disk ──┐
+//! Spool::record ─> Appender: a block ─> segments ─> Syncer, a thread
+//!                                          │
+//!                                          └─────> delivery, a thread ─> Kafka
 //! ```
 //!
 //! A decision is answered only when its record is in a file that outlives the process, and that of the review that it
-//! ends in, in one block (B1). What is written is on disk within `spool.sync_within`, or before it is answered. A segment goes only when all of it is in Kafka (B2); what Kafka refuses for what it is, and what cannot be read, stays
-//! beside it for a human. Full, or with a disk that fails, it takes nothing until it can: who records waits, up to a
-//! deadline, and then answers that it cannot.
+//! ends in, in one block (B1). What is written is on its way to the disk within `spool.sync_within`, or on it before it is
+//! answered; while the disk takes nothing, nothing more is answered. A segment goes only when all of it is in Kafka (B2); what Kafka refuses for what it is, and what cannot be read, stays beside it
+//! for a human. Full, or with a disk that fails, it takes nothing until it can: who records waits, up to a deadline, and
+//! then answers that it cannot.
 
+mod appender;
 mod delivery;
 mod find;
 mod progress;
 mod record;
 mod refused;
 mod segment;
-mod writer;
+mod syncer;
 
 use std::cmp;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use quell_telemetry::gate::GateMetrics;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::Mutex as AsyncMutex;
 
+use appender::{Appended, Appender, TRY_AGAIN};
 pub use delivery::{DeliveryError, DeliveryTopics};
 pub use record::{DecisionId, Record, Topic};
+use segment::{BlockBuilder, SegmentReader, next_number, refused};
 pub(crate) use segment::{Segment, SegmentNumber, segments};
-use segment::{SegmentReader, next_number, refused};
-use writer::{Entry, Writer};
-
-/// How many questions may wait for the writer. Each has a connection of its own, so there are not many.
-const QUEUE_MAX: usize = 1_024;
 
 /// What the operator chooses.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub struct SpoolOpenError {
     pub source: io::Error,
 }
 
-/// What the writer and the delivery both know.
+/// What all who work on it know.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub options: SpoolOptions,
@@ -153,18 +153,19 @@ impl Shared {
     }
 }
 
-/// Where decisions are recorded. Cheap to clone; when the last one is dropped, the writer ends.
+/// Where decisions are recorded. Cheap to clone; when the last one is dropped, the syncer ends.
 #[derive(Clone, Debug)]
 pub struct Spool {
-    queue: mpsc::Sender<Entry>,
+    /// Whoever finds it in use lets others' questions go on meanwhile: it may wait for the disk.
+    appender: Arc<AsyncMutex<Appender>>,
     shared: Arc<Shared>,
 }
 
-/// The thread that writes.
+/// The thread that syncs.
 #[derive(Debug)]
-pub struct SpoolWriter(JoinHandle<()>);
+pub struct SpoolSyncer(JoinHandle<()>);
 
-impl SpoolWriter {
+impl SpoolSyncer {
     /// Waits until all that was recorded is on disk, whatever the options: every [`Spool`] must be gone.
     pub fn join(self) {
         drop(self.0.join());
@@ -177,30 +178,44 @@ impl Spool {
     ///
     /// # Errors
     /// When the directory cannot be used.
-    pub fn open(options: SpoolOptions, metrics: GateMetrics) -> Result<(Self, SpoolWriter, Backlog), SpoolOpenError> {
+    pub fn open(options: SpoolOptions, metrics: GateMetrics) -> Result<(Self, SpoolSyncer, Backlog), SpoolOpenError> {
         let path = options.path.clone();
         let opened = || {
             let (shared, first) = Shared::open(options, metrics)?;
-            let (queue, entries) = mpsc::channel(QUEUE_MAX);
-            let writer = Writer::begin(Arc::clone(&shared), first, entries)?;
-            let thread = std::thread::Builder::new().name("quell-spool".to_owned()).spawn(move || writer.run())?;
-            Ok((Self { queue, shared: Arc::clone(&shared) }, SpoolWriter(thread), Backlog(shared)))
+            let (queue, to_sync) = mpsc::channel();
+            let appender = Arc::new(AsyncMutex::new(Appender::begin(Arc::clone(&shared), first, queue)?));
+            let thread = std::thread::Builder::new().name("quell-spool".to_owned());
+            let syncer = SpoolSyncer(thread.spawn(move || syncer::run(&to_sync))?);
+            Ok((Self { appender, shared: Arc::clone(&shared) }, syncer, Backlog(shared)))
         };
         opened().map_err(|source| SpoolOpenError { path, source })
     }
 
-    /// Records. When it returns all of them are written, as [`SpoolOptions::sync_within`] has it; a caller that goes away before may have recorded what it
-    /// never answered.
+    /// Records, in the thread that asks. When it returns all of them are written, as [`SpoolOptions::sync_within`] has it.
+    /// A caller that goes away before, or hears that it took too long, may have recorded what it never answered.
     ///
     /// # Errors
     /// When that takes too long.
-    pub async fn record(&self, records: Vec<Record>) -> Result<(), NotRecorded> {
-        let (done, recorded) = oneshot::channel();
+    pub async fn record(&self, records: &[Record]) -> Result<(), NotRecorded> {
+        let mut block = BlockBuilder::default();
+        records.iter().for_each(|record| block.push(record));
+        let block = block.finish();
         let recording = async {
-            self.queue.send(Entry { records, done }).await.map_err(|_| NotRecorded)?;
-            recorded.await.map_err(|_| NotRecorded)
+            while !self.try_to_record(&block).await {
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
         };
-        tokio::time::timeout(self.shared.options.deadline, recording).await.unwrap_or(Err(NotRecorded))
+        tokio::time::timeout(self.shared.options.deadline, recording).await.map_err(|_| NotRecorded)
+    }
+
+    async fn try_to_record(&self, block: &[u8]) -> bool {
+        // By itself, so that the next one can append while this one waits.
+        let appended = self.appender.lock().await.append(block);
+        match appended {
+            Some(Appended::Written) => true,
+            Some(Appended::ToBeSynced(synced)) => synced.await.unwrap_or(false),
+            None => false,
+        }
     }
 }
 

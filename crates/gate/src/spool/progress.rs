@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
-/// What is known of the records of a block that was sent.
+/// What is known of the records of blocks that were sent together.
 #[derive(Debug)]
 pub(super) struct Progress(Mutex<Known>);
 
@@ -21,12 +21,12 @@ struct Known {
 /// A record that Kafka refused for what it is, or for what stood in a batch with it.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
-    /// Which of its block.
+    /// Which of its blocks'.
     pub index: usize,
     pub error: KafkaError,
 }
 
-/// What has become of a block.
+/// What has become of blocks that were sent together.
 pub(super) enum Outcome {
     /// Some of it is still on its way.
     Open,
@@ -39,7 +39,7 @@ pub(super) enum Outcome {
 }
 
 impl Progress {
-    /// Of a block with so many records.
+    /// Of so many records.
     pub fn new(records: usize) -> Self {
         Self(Mutex::new(Known { missing: records, failed: None, refused: Vec::new() }))
     }
@@ -94,7 +94,7 @@ pub(super) fn is_refusal(error: &KafkaError) -> bool {
 #[derive(Debug)]
 pub(super) struct OnItsWay {
     pub progress: Arc<Progress>,
-    /// Which of its block.
+    /// Which of its blocks'.
     pub index: usize,
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use quell_domain::uuid_text;
 
 use super::progress::Refusal;
-use super::segment::{Block, BlockBuilder, bytes_of};
+use super::segment::{BlockBuilder, Blocks, bytes_of};
 use super::{Segment, SegmentNumber, Shared};
 
 /// Keeps it in a file for each segment that has some, in the format of segments. It holds just what was refused of its
@@ -17,7 +17,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// Keeps these of a block, and says so. They are on disk when it returns.
+    /// Keeps these of some blocks, and says so. They are on disk when it returns.
     ///
     /// # Errors
     /// When they cannot be written. The same must be tried again before any other.
@@ -25,12 +25,12 @@ impl Refused {
         &mut self,
         shared: &Shared,
         segment: SegmentNumber,
-        block: &Block,
+        blocks: &Blocks,
         refused: &[Refusal],
     ) -> io::Result<()> {
         let mut kept = BlockBuilder::default();
         for Refusal { index, .. } in refused {
-            block.records().nth(*index).iter().for_each(|record| kept.push(record));
+            blocks.records().nth(*index).iter().for_each(|record| kept.push(record));
         }
         let kept = kept.finish();
         let file = match &mut self.file {
@@ -43,10 +43,10 @@ impl Refused {
                 other.insert(file)
             }
         };
-        file.append(&kept)?;
+        file.append_synced(&kept)?;
         shared.grew(kept.len() as u64);
         shared.metrics.refused_by_kafka(refused.len());
-        let first = refused.first().and_then(|refusal| Some((refusal, block.records().nth(refusal.index)?)));
+        let first = refused.first().and_then(|refusal| Some((refusal, blocks.records().nth(refusal.index)?)));
         if let Some((Refusal { error, .. }, record)) = first {
             tracing::error!(
                 target: "quell::gate",

@@ -4,8 +4,8 @@
 //! `[XXH3 of the header so far: u64]`, and a body, its records: `[topic: u8][key: 16 bytes][timestamp: i64]`,
 //! `[bytes: u32]` and the value. Numbers are little-endian.
 //!
-//! What a crash cuts off at the end of a segment was never answered: a block whose header says that it is longer, or
-//! fewer bytes than a header has. Everything else that is not as it was written is damage. A crash may leave that, too:
+//! What a crash cuts off at the end of a segment was never answered, or not longer ago than `spool.sync_within`: a block
+//! whose header says that it is longer, or fewer bytes than a header has. Everything else that is not as it was written is damage. A crash may leave that, too:
 //! some file systems put zeros, or what lay on the disk before, where the end was not yet written. Nobody can tell it
 //! from a disk that forgot what was answered, so it is said to be damage.
 
@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -32,6 +33,9 @@ const REFUSED: &str = "refused";
 
 /// Segments that could not be read whole.
 const DAMAGED: &str = "damaged";
+
+/// How much is read at once, if no block is larger.
+const READ_BYTES: u64 = 256 << 10;
 
 /// A segment that does not have its magic yet.
 const UNFINISHED: &str = "new";
@@ -121,7 +125,7 @@ pub(super) fn bytes_of(path: &Path) -> io::Result<u64> {
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub number: SegmentNumber,
-    file: File,
+    file: Arc<File>,
     /// How much of it is whole.
     pub bytes: u64,
 }
@@ -151,34 +155,34 @@ impl Segment {
             drop(fs::remove_file(unfinished).or_else(|_| fs::remove_file(path)));
             return Err(error);
         }
-        Ok(Self { number, file, bytes: MAGIC.len() as u64 })
+        Ok(Self { number, file: Arc::new(file), bytes: MAGIC.len() as u64 })
+    }
+
+    /// For whoever has it synced.
+    pub fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Appends a block, which is the operating system's then: it outlives the process, not a loss of power. On failure
+    /// nothing of it counts.
+    pub fn append(&mut self, block: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(block, self.bytes)?;
+        self.bytes += block.len() as u64;
+        Ok(())
     }
 
     /// Appends a block and waits until it is on disk. On failure nothing of it counts, and nobody knows what the disk
     /// has of it: only the same block may be written after that, which then has the same place.
-    pub fn append(&mut self, block: &[u8]) -> io::Result<()> {
+    pub fn append_synced(&mut self, block: &[u8]) -> io::Result<()> {
         self.file.write_all_at(block, self.bytes)?;
-        self.sync()?;
+        self.file.sync_data()?;
         self.bytes += block.len() as u64;
         Ok(())
-    }
-
-    /// Appends a block, which is the operating system's then: it outlives the process, not a loss of power.
-    pub fn append_unsynced(&mut self, block: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(block, self.bytes)?;
-        self.bytes += block.len() as u64;
-        Ok(())
-    }
-
-    /// Waits until all of it is on disk.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
     }
 
     /// Cuts off what did not become whole.
     pub fn cut(&self) -> io::Result<()> {
-        self.file.set_len(self.bytes)?;
-        self.file.sync_all()
+        self.file.set_len(self.bytes)
     }
 }
 
@@ -245,7 +249,7 @@ impl Header {
     }
 }
 
-/// Reads a segment block by block.
+/// Reads a segment some blocks at a time.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
     pub number: SegmentNumber,
@@ -256,17 +260,18 @@ pub(crate) struct SegmentReader {
     pub at: u64,
 }
 
-/// A block that was read.
-pub(crate) struct Block {
-    body: Vec<u8>,
+/// Whole blocks that were read, one behind the other.
+pub(crate) struct Blocks {
+    bytes: Vec<u8>,
 }
 
 /// What comes next in a segment.
 pub(crate) enum Next {
-    Block(Block),
+    /// As many as are read at once.
+    Blocks(Blocks),
     /// Nothing more, up to where it was asked.
     End,
-    /// So many bytes at the end that are no whole block, as a crash leaves them: nothing of them was answered.
+    /// So many bytes at the end that are no whole block, as a crash leaves them.
     Cut(u64),
     /// So many bytes that are not as they were written; all, in a segment of another version. What is behind comes
     /// next.
@@ -298,41 +303,46 @@ impl SegmentReader {
         Ok(self.file.metadata()?.len())
     }
 
-    /// The next block that ends at or before `until`, where a block ends, or the segment does.
+    /// The next blocks that end at or before `until`, where a block ends, or the segment does.
     pub fn next(&mut self, until: u64) -> io::Result<Next> {
-        if !std::mem::replace(&mut self.has_begun, true) {
+        if !self.has_begun {
             let mut magic = [0; MAGIC.len()];
-            if until < magic.len() as u64 {
-                return Ok(Next::Damaged(self.skip_to(until)));
-            }
-            self.file.read_exact_at(&mut magic, 0)?;
-            if magic != *MAGIC {
+            let is_ours = until >= magic.len() as u64 && {
+                self.file.read_exact_at(&mut magic, 0)?;
+                magic == *MAGIC
+            };
+            self.has_begun = true;
+            if !is_ours {
                 return Ok(Next::Damaged(self.skip_to(until)));
             }
             self.at = magic.len() as u64;
         }
-        if self.at >= until {
+        let left = until.saturating_sub(self.at);
+        if left == 0 {
             return Ok(Next::End);
         }
-        let mut header = [0; HEADER_BYTES];
-        let body_at = self.at + HEADER_BYTES as u64;
-        if body_at > until {
-            return Ok(Next::Cut(self.skip_to(until)));
+        // What can be read before a bad place on the disk is.
+        let mut bytes = zeros(left.min(READ_BYTES))?;
+        let read = self.file.read_at(&mut bytes, self.at)?;
+        bytes.truncate(read);
+        loop {
+            let (whole, first_fault) = whole_blocks(&bytes);
+            if whole > 0 {
+                bytes.truncate(whole);
+                self.at += whole as u64;
+                return Ok(Next::Blocks(Blocks { bytes }));
+            }
+            match first_fault {
+                Fault::Altered(length) => return Ok(Next::Damaged(self.skip_to(self.at + length as u64))),
+                // Without its length nobody knows where the next one begins.
+                Fault::NoHeader => return Ok(Next::Damaged(self.skip_to(until))),
+                Fault::Longer(length) if length as u64 <= left => {
+                    bytes = zeros(length as u64)?;
+                    self.file.read_exact_at(&mut bytes, self.at)?;
+                }
+                Fault::Longer(_) => return Ok(Next::Cut(self.skip_to(until))),
+            }
         }
-        self.file.read_exact_at(&mut header, self.at)?;
-        // Without its length nobody knows where the next one begins.
-        let Some(header) = Header::decode(header) else { return Ok(Next::Damaged(self.skip_to(until))) };
-        let end = body_at + u64::from(header.bytes);
-        if end > until {
-            return Ok(Next::Cut(self.skip_to(until)));
-        }
-        let mut body = vec![0; usize::try_from(header.bytes).map_err(io::Error::other)?];
-        self.file.read_exact_at(&mut body, body_at)?;
-        let is_whole = xxh3_64(&body) == header.checksum;
-        let block = Block { body };
-        let records = usize::try_from(header.records).map_err(io::Error::other)?;
-        let bytes = self.skip_to(end);
-        if is_whole && block.records().count() == records { Ok(Next::Block(block)) } else { Ok(Next::Damaged(bytes)) }
     }
 
     /// How many bytes that were.
@@ -341,19 +351,63 @@ impl SegmentReader {
     }
 }
 
-impl Block {
-    /// Its records.
+fn zeros(bytes: u64) -> io::Result<Vec<u8>> {
+    Ok(vec![0; usize::try_from(bytes).map_err(io::Error::other)?])
+}
+
+/// Why what comes next is no whole block.
+enum Fault {
+    /// It is so long, and not as it was written.
+    Altered(usize),
+    /// Its header is not as it was written.
+    NoHeader,
+    /// It is so long, or at least, and what was read is not.
+    Longer(usize),
+}
+
+/// How many bytes at the beginning are whole blocks, and why what is behind them is none.
+fn whole_blocks(bytes: &[u8]) -> (usize, Fault) {
+    let mut rest = bytes;
+    let fault = loop {
+        let Some((header, behind)) = rest.split_first_chunk::<HEADER_BYTES>() else {
+            break Fault::Longer(HEADER_BYTES);
+        };
+        let Some(Header { bytes, records, checksum }) = Header::decode(*header) else { break Fault::NoHeader };
+        // Numbers of 32 bits; whoever reads has more.
+        let (bytes, records) = (bytes as usize, records as usize);
+        let Some((body, behind)) = behind.split_at_checked(bytes) else { break Fault::Longer(HEADER_BYTES + bytes) };
+        if xxh3_64(body) != checksum || records_of(body).count() != records {
+            break Fault::Altered(HEADER_BYTES + bytes);
+        }
+        rest = behind;
+    };
+    (bytes.len() - rest.len(), fault)
+}
+
+impl Blocks {
+    /// Their records.
     pub fn records(&self) -> impl Iterator<Item = Record<&[u8]>> {
-        let mut rest = self.body.as_slice();
-        std::iter::from_fn(move || {
-            let ([code], after) = rest.split_first_chunk::<1>()?;
-            let (key, after) = after.split_first_chunk::<16>()?;
-            let (timestamp, after) = after.split_first_chunk::<8>()?;
-            let (bytes, after) = after.split_first_chunk::<4>()?;
-            let (value, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*bytes)).ok()?)?;
-            rest = after;
-            let timestamp = Millis(i64::from_le_bytes(*timestamp));
-            Some(Record { topic: Topic::of_code(*code)?, key: *key, timestamp, value })
-        })
+        let mut rest = self.bytes.as_slice();
+        let bodies = std::iter::from_fn(move || {
+            let (header, behind) = rest.split_first_chunk::<HEADER_BYTES>()?;
+            let (body, behind) = behind.split_at_checked(Header::decode(*header)?.bytes as usize)?;
+            rest = behind;
+            Some(body)
+        });
+        bodies.flat_map(records_of)
     }
+}
+
+/// The records of a block.
+fn records_of(mut rest: &[u8]) -> impl Iterator<Item = Record<&[u8]>> {
+    std::iter::from_fn(move || {
+        let ([code], after) = rest.split_first_chunk::<1>()?;
+        let (key, after) = after.split_first_chunk::<16>()?;
+        let (timestamp, after) = after.split_first_chunk::<8>()?;
+        let (bytes, after) = after.split_first_chunk::<4>()?;
+        let (value, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*bytes)).ok()?)?;
+        rest = after;
+        let timestamp = Millis(i64::from_le_bytes(*timestamp));
+        Some(Record { topic: Topic::of_code(*code)?, key: *key, timestamp, value })
+    })
 }

@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Instant;
 
 use super::segment::{Next, SegmentReader};
+use super::syncer::{OnItsWay, ToSync};
 use super::*;
 use quell_domain::Millis;
 use quell_telemetry::gate::GateValues;
@@ -24,6 +26,30 @@ fn metrics() -> GateMetrics {
 fn options(path: &Path, bytes_max: u64) -> SpoolOptions {
     let sync_within = Duration::from_millis(20);
     SpoolOptions { path: path.to_owned(), bytes_max, deadline: Duration::from_millis(300), sync_within }
+}
+
+#[test]
+fn a_runtime_with_one_thread_records_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, syncer, _backlog) = Spool::open(options(dir.path(), 64 << 10), metrics()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Over several segments: the next one is begun by whoever finds the last one full.
+    (0..100).for_each(|number| runtime.block_on(spool.record(&[record(number)])).unwrap());
+    assert!(segments(dir.path()).unwrap().len() > 2);
+    drop(spool);
+    syncer.join();
+    assert_eq!(on_disk(dir.path()), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn while_the_disk_syncs_nothing_nothing_more_is_answered() {
+    let file = OnItsWay::new(Arc::new(tempfile::tempfile().unwrap()));
+    let (now, patience) = (Instant::now(), Duration::from_secs(1));
+    assert!(!file.is_overdue(now + Duration::from_secs(60), patience), "nothing was appended");
+    assert!(file.appended(now), "the syncer is to be told");
+    assert!(!file.appended(now + Duration::from_secs(5)), "it knows already");
+    assert!(!file.is_overdue(now + patience, patience));
+    assert!(file.is_overdue(now + patience + Duration::from_millis(1), patience), "of the first");
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -56,7 +82,7 @@ fn read(path: &Path, number: SegmentNumber) -> (Vec<u64>, Vec<Unread>) {
     let (until, mut numbers, mut unread) = (reader.bytes().unwrap(), Vec::new(), Vec::new());
     loop {
         match reader.next(until).unwrap() {
-            Next::Block(block) => numbers.extend(numbers_of(&block)),
+            Next::Blocks(blocks) => numbers.extend(numbers_of(&blocks)),
             Next::Cut(bytes) => unread.push(Unread::Cut(bytes)),
             Next::Damaged(bytes) => unread.push(Unread::Damaged(bytes)),
             Next::End => return (numbers, unread),
@@ -64,8 +90,8 @@ fn read(path: &Path, number: SegmentNumber) -> (Vec<u64>, Vec<Unread>) {
     }
 }
 
-fn numbers_of(block: &segment::Block) -> Vec<u64> {
-    block
+fn numbers_of(blocks: &segment::Blocks) -> Vec<u64> {
+    blocks
         .records()
         .map(|Record { topic, key, timestamp, value }| {
             let number = u64::from_be_bytes(key[8..].try_into().unwrap());
@@ -88,12 +114,12 @@ struct Left {
 impl Left {
     fn new() -> Self {
         let (dir, runtime) = (tempfile::tempdir().unwrap(), runtime());
-        let (spool, writer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
+        let (spool, syncer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
         for number in 0..10 {
-            runtime.block_on(spool.record(vec![record(number)])).unwrap();
+            runtime.block_on(spool.record(&[record(number)])).unwrap();
         }
         drop(spool);
-        writer.join();
+        syncer.join();
         let (number, _) = segments(dir.path()).unwrap()[0];
         let whole = fs::read(number.path(dir.path())).unwrap();
         let block = (whole.len() - MAGIC_BYTES) / 10;
@@ -128,56 +154,87 @@ fn what_was_recorded_is_on_disk_and_a_later_process_adds_to_it() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = runtime();
     for from in [0, 50] {
-        let (spool, writer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
+        let (spool, syncer, _backlog) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
         for number in from..from + 50 {
-            runtime.block_on(spool.record(vec![record(number)])).unwrap();
+            runtime.block_on(spool.record(&[record(number)])).unwrap();
             assert_eq!(on_disk(dir.path()).last(), Some(&number), "B1: on disk before it is answered");
         }
         drop(spool);
-        writer.join();
+        syncer.join();
     }
     assert_eq!(on_disk(dir.path()), (0..100).collect::<Vec<_>>());
 }
 
 #[test]
 fn many_at_once_are_all_recorded_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let (spool, writer, backlog) = Spool::open(options(dir.path(), 8 << 20), metrics()).unwrap();
-    let runtime = runtime();
-    runtime.block_on(async {
-        let tasks: Vec<_> = (0..64u64)
-            .map(|task| {
-                let spool = spool.clone();
-                tokio::spawn(async move {
-                    for number in 0..50 {
-                        spool
-                            .record(vec![record(task * 100 + number), record(task * 100 + 50 + number)])
-                            .await
-                            .unwrap();
-                    }
+    // Whether they are on disk first, or some time after.
+    for sync_within in [Duration::ZERO, Duration::from_millis(20)] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SpoolOptions { sync_within, deadline: Duration::from_secs(60), ..options(dir.path(), 8 << 20) };
+        let (spool, syncer, backlog) = Spool::open(options, metrics()).unwrap();
+        let runtime = runtime();
+        runtime.block_on(async {
+            let tasks: Vec<_> = (0..64u64)
+                .map(|task| {
+                    let spool = spool.clone();
+                    tokio::spawn(async move {
+                        for number in 0..50 {
+                            let both = [record(task * 100 + number), record(task * 100 + 50 + number)];
+                            spool.record(&both).await.unwrap();
+                        }
+                    })
                 })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-    });
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        drop(spool);
+        syncer.join();
+        let mut numbers = on_disk(dir.path());
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..6_400).collect::<Vec<_>>());
+        let sizes: u64 = segments(dir.path()).unwrap().iter().map(|(_, bytes)| bytes).sum();
+        assert_eq!(backlog.0.bytes.load(Ordering::Acquire), sizes);
+    }
+}
+
+#[test]
+fn blocks_of_any_size_are_read() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), runtime());
+    let (spool, syncer, _backlog) = Spool::open(options(dir.path(), 16 << 20), metrics()).unwrap();
+    // Around what is read at once.
+    let mut from = 0;
+    for records in [1, 3_000, 1, 500, 500, 500, 1, 1_100, 1_200] {
+        let block: Vec<_> = (from..from + records).map(record).collect();
+        runtime.block_on(spool.record(&block)).unwrap();
+        from += records;
+    }
     drop(spool);
-    writer.join();
-    let mut numbers = on_disk(dir.path());
-    numbers.sort_unstable();
-    assert_eq!(numbers, (0..6_400).collect::<Vec<_>>());
-    let sizes: u64 = segments(dir.path()).unwrap().iter().map(|(_, bytes)| bytes).sum();
-    assert_eq!(backlog.0.bytes.load(Ordering::Acquire), sizes);
+    syncer.join();
+    assert_eq!(on_disk(dir.path()), (0..from).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_cannot_be_synced_is_said_not_to_be_and_nothing_more_goes_there() {
+    // Linux and macOS both refuse to sync it.
+    let file = Arc::new(OnItsWay::new(Arc::new(File::options().write(true).open("/dev/null").unwrap())));
+    let (queue, to_sync) = mpsc::channel();
+    let (told, synced) = tokio::sync::oneshot::channel();
+    queue.send(ToSync { file: Arc::clone(&file), by: Instant::now(), told: Some(told) }).unwrap();
+    drop(queue);
+    syncer::run(&to_sync);
+    assert!(!synced.blocking_recv().unwrap());
+    assert!(file.has_failed());
 }
 
 #[test]
 fn a_full_spool_takes_nothing_until_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
-    let (spool, _writer, backlog) = Spool::open(options(dir.path(), 16 << 10), metrics()).unwrap();
+    let (spool, _syncer, backlog) = Spool::open(options(dir.path(), 16 << 10), metrics()).unwrap();
     let runtime = runtime();
     let mut recorded = Vec::new();
-    let refused = (0..1_000).find(|number| match runtime.block_on(spool.record(vec![record(*number)])) {
+    let refused = (0..1_000).find(|number| match runtime.block_on(spool.record(&[record(*number)])) {
         Ok(()) => {
             recorded.push(*number);
             false
@@ -190,7 +247,7 @@ fn a_full_spool_takes_nothing_until_there_is_room() {
     assert!(metrics_text(&backlog).contains("quell_gate_spool_stalls_total 1"));
     let (oldest, _) = segments(dir.path()).unwrap()[0];
     backlog.0.shrank(segment::remove(dir.path(), oldest).unwrap());
-    runtime.block_on(spool.record(vec![record(5_000)])).unwrap();
+    runtime.block_on(spool.record(&[record(5_000)])).unwrap();
     let numbers = on_disk(dir.path());
     assert_eq!(numbers.last(), Some(&5_000), "what was refused is not there: it was never answered");
     assert!(numbers[..numbers.len() - 1].iter().all(|number| recorded.contains(number)));
@@ -236,13 +293,12 @@ fn an_altered_header_of_a_segment_that_is_written_hides_nothing_that_is_written_
     let until = left.at(5) as u64;
     left.write(&left.with_a_bit_flipped(left.at(3)));
     let mut reader = SegmentReader::open(left.dir.path(), left.number).unwrap();
-    for _ in 0..3 {
-        assert!(matches!(reader.next(until).unwrap(), Next::Block(_)));
-    }
+    let Next::Blocks(blocks) = reader.next(until).unwrap() else { panic!("no blocks") };
+    assert_eq!(numbers_of(&blocks), [0, 1, 2]);
     assert!(matches!(reader.next(until).unwrap(), Next::Damaged(bytes) if bytes == 2 * left.block as u64));
     assert!(matches!(reader.next(until).unwrap(), Next::End));
-    let Next::Block(block) = reader.next(left.whole.len() as u64).unwrap() else { panic!("no block") };
-    assert_eq!(numbers_of(&block), [5]);
+    let Next::Blocks(blocks) = reader.next(left.whole.len() as u64).unwrap() else { panic!("no blocks") };
+    assert_eq!(numbers_of(&blocks), [5, 6, 7, 8, 9]);
 }
 
 #[test]
@@ -281,14 +337,14 @@ fn a_segment_of_another_version_is_not_taken_for_one_of_ours() {
 fn a_decision_behind_damage_is_found() {
     let left = Left::new();
     left.write(&left.with_a_bit_flipped(left.at(3) + HEADER_BYTES + 30));
-    let (spool, _writer, _backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
+    let (spool, _syncer, _backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
     assert_eq!(spool.find(record(8).key).unwrap(), Some(record(8).value));
 }
 
 #[test]
-fn what_a_writer_could_not_cut_off_is_not_read() {
+fn what_could_not_be_cut_off_is_not_read() {
     let left = Left::new();
-    let (_spool, _writer, backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
+    let (_spool, _syncer, backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
     let (reader, end) = (SegmentReader::open(left.dir.path(), left.number).unwrap(), left.at(5) as u64);
     let readable = || backlog.0.readable(&reader).unwrap().map(|Readable { until, is_over }| (until, is_over));
     assert_eq!(readable(), Some((left.whole.len() as u64, true)));
@@ -300,7 +356,7 @@ fn what_a_writer_could_not_cut_off_is_not_read() {
 fn what_is_set_aside_keeps_its_number() {
     let left = Left::new();
     segment::set_aside(left.dir.path(), left.number).unwrap();
-    let (_spool, _writer, _backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
+    let (_spool, _syncer, _backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics()).unwrap();
     let (next, _) = segments(left.dir.path()).unwrap()[0];
     assert_eq!(next, left.number.next());
 }
@@ -309,16 +365,16 @@ fn what_is_set_aside_keeps_its_number() {
 fn a_disk_that_fails_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool");
-    let (spool, _writer, _backlog) = Spool::open(options(&path, 16 << 10), metrics()).unwrap();
+    let (spool, _syncer, _backlog) = Spool::open(options(&path, 16 << 10), metrics()).unwrap();
     let runtime = runtime();
     // The next segment cannot be made: its directory is away, and a file in its place.
     fs::rename(&path, dir.path().join("away")).unwrap();
     File::create(&path).unwrap().write_all(b"no directory").unwrap();
-    let refused = (0..100).find(|number| runtime.block_on(spool.record(vec![record(*number)])).is_err());
+    let refused = (0..100).find(|number| runtime.block_on(spool.record(&[record(*number)])).is_err());
     assert!(refused.is_some());
     fs::remove_file(&path).unwrap();
     fs::rename(dir.path().join("away"), &path).unwrap();
-    runtime.block_on(spool.record(vec![record(7_000)])).unwrap();
+    runtime.block_on(spool.record(&[record(7_000)])).unwrap();
     assert_eq!(on_disk(&path).last(), Some(&7_000));
 }
 
@@ -331,10 +387,10 @@ fn a_child_that_records_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD_VARIABLE) else { return };
     let sync_within = Duration::from_millis(std::env::var(SYNC_VARIABLE).unwrap().parse().unwrap());
     let options = SpoolOptions { sync_within, ..options(Path::new(&path), 1 << 30) };
-    let (spool, _writer, _backlog) = Spool::open(options, metrics()).unwrap();
+    let (spool, _syncer, _backlog) = Spool::open(options, metrics()).unwrap();
     let runtime = runtime();
     for number in 0.. {
-        runtime.block_on(spool.record(vec![record(number)])).unwrap();
+        runtime.block_on(spool.record(&[record(number)])).unwrap();
         let mut out = std::io::stdout().lock();
         writeln!(out, "answered {number}").unwrap();
         out.flush().unwrap();

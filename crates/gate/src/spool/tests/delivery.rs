@@ -41,10 +41,10 @@ fn deliver(backlog: Backlog, mock: &Mock, settings: &[(&str, &str)]) -> Worker {
 /// The spool that a process has left, delivered by the next one until that is stopped.
 fn deliver_what_is_left(path: &Path, mock: &Mock, settings: &[(&str, &str)]) -> GateMetrics {
     let metrics = metrics();
-    let (spool, writer, backlog) = Spool::open(options(path, 1 << 20), metrics.clone()).unwrap();
+    let (spool, syncer, backlog) = Spool::open(options(path, 1 << 20), metrics.clone()).unwrap();
     let worker = deliver(backlog, mock, settings);
     drop(spool);
-    writer.join();
+    syncer.join();
     worker.stop();
     metrics
 }
@@ -98,8 +98,8 @@ fn files(path: &Path) -> Vec<String> {
 fn refused_on_disk(path: &Path, number: SegmentNumber) -> Vec<u64> {
     let mut reader = SegmentReader::open_refused(path, number).unwrap();
     let (until, mut numbers) = (reader.bytes().unwrap(), Vec::new());
-    while let Next::Block(block) = reader.next(until).unwrap() {
-        numbers.extend(block.records().map(|record| u64::from_be_bytes(record.key[8..].try_into().unwrap())));
+    while let Next::Blocks(blocks) = reader.next(until).unwrap() {
+        numbers.extend(blocks.records().map(|record| u64::from_be_bytes(record.key[8..].try_into().unwrap())));
     }
     numbers
 }
@@ -121,15 +121,15 @@ fn a_segment_goes_only_when_all_of_it_has_arrived() {
 #[test]
 fn a_stop_while_nothing_happens_leaves_nothing_that_has_arrived() {
     let (dir, mock, metrics) = (tempfile::tempdir().unwrap(), mock(), metrics());
-    let (spool, writer, backlog) = Spool::open(options(dir.path(), 1 << 20), metrics.clone()).unwrap();
+    let (spool, syncer, backlog) = Spool::open(options(dir.path(), 1 << 20), metrics.clone()).unwrap();
     let (worker, runtime) = (deliver(backlog, &mock, &[]), runtime());
     for number in 0..10 {
-        runtime.block_on(spool.record(vec![record(number)])).unwrap();
+        runtime.block_on(spool.record(&[record(number)])).unwrap();
     }
     wait_until("decisions arrive", || count(&metrics, "quell_gate_decisions_delivered_total") == 5);
     assert_eq!(on_disk(dir.path()).len(), 10, "the segment that is written stays");
     drop(spool);
-    writer.join();
+    syncer.join();
     worker.stop();
     assert_eq!(files(dir.path()), [""; 0]);
     assert_eq!(count(&metrics, "quell_gate_spool_bytes"), 0);
@@ -138,16 +138,16 @@ fn a_stop_while_nothing_happens_leaves_nothing_that_has_arrived() {
 #[test]
 fn what_kafka_refuses_for_good_is_kept_and_holds_up_nothing_else() {
     let (left, mock, metrics) = (Left::new(), mock(), metrics());
-    let (spool, writer, backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics.clone()).unwrap();
+    let (spool, syncer, backlog) = Spool::open(options(left.dir.path(), 1 << 20), metrics.clone()).unwrap();
     // More than there are records, and batches of them.
     mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP; 100]);
     let worker = deliver(backlog, &mock, &[]);
     wait_until("all are kept", || count(&metrics, "quell_gate_records_refused_by_kafka_total") == 10);
     mock.clear_request_errors(RDKafkaApiKey::Produce);
-    runtime().block_on(spool.record(vec![record(10)])).unwrap();
+    runtime().block_on(spool.record(&[record(10)])).unwrap();
     wait_until("a later one arrives", || count(&metrics, "quell_gate_decisions_delivered_total") == 1);
     drop(spool);
-    writer.join();
+    syncer.join();
     worker.stop();
     let mut refused = refused_on_disk(left.dir.path(), left.number);
     refused.sort_unstable();
@@ -161,17 +161,17 @@ fn what_kafka_refuses_for_good_is_kept_and_holds_up_nothing_else() {
 #[test]
 fn a_record_that_is_too_large_is_kept_once_and_the_others_arrive_in_order() {
     let (dir, mock) = (tempfile::tempdir().unwrap(), mock());
-    let (spool, writer, _) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
+    let (spool, syncer, _) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
     let runtime = runtime();
     for number in 0..200 {
         let mut record = record(number);
         if number % 50 == 7 {
             record.value = vec![b'x'; 5_000];
         }
-        runtime.block_on(spool.record(vec![record])).unwrap();
+        runtime.block_on(spool.record(&[record])).unwrap();
     }
     drop(spool);
-    writer.join();
+    syncer.join();
     let metrics = deliver_what_is_left(dir.path(), &mock, &[("message.max.bytes", "3000")]);
     assert_eq!(refused_on_disk(dir.path(), SegmentNumber(0)), [7, 57, 107, 157]);
     assert_eq!(count(&metrics, "quell_gate_records_refused_by_kafka_total"), 4);
@@ -189,7 +189,7 @@ fn a_record_that_is_too_large_is_kept_once_and_the_others_arrive_in_order() {
 
     // Whoever comes next has the same room, and does not touch what is kept.
     let kept = SegmentNumber(0).path_of_refused(dir.path());
-    let (_spool, _writer, backlog) = Spool::open(options(dir.path(), 1 << 20), self::metrics()).unwrap();
+    let (_spool, _syncer, backlog) = Spool::open(options(dir.path(), 1 << 20), self::metrics()).unwrap();
     assert_eq!(backlog.0.bytes.load(Ordering::Acquire), fs::metadata(&kept).unwrap().len() + MAGIC_BYTES as u64);
     assert_eq!(segments(dir.path()).unwrap()[0].0, SegmentNumber(1));
 
@@ -233,16 +233,16 @@ fn an_empty_segment_is_set_aside_and_one_that_was_cut_off_is_not() {
 #[test]
 fn a_timestamp_is_not_far_ahead_of_this_machines_clock() {
     let (dir, mock) = (tempfile::tempdir().unwrap(), mock());
-    let (spool, writer, _) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
+    let (spool, syncer, _) = Spool::open(options(dir.path(), 1 << 20), metrics()).unwrap();
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let hour = 60 * 60 * 1_000;
     let timestamps = [now - 24 * hour, now, now + hour / 60, now + 24 * hour];
     for (number, timestamp) in (0..).step_by(2).zip(timestamps) {
         let record = Record { timestamp: Millis(timestamp), ..record(number) };
-        runtime().block_on(spool.record(vec![record])).unwrap();
+        runtime().block_on(spool.record(&[record])).unwrap();
     }
     drop(spool);
-    writer.join();
+    syncer.join();
     deliver_what_is_left(dir.path(), &mock, &[]);
     let arrived: Vec<i64> = in_kafka(&mock).into_iter().map(|(_, timestamp)| timestamp).collect();
     assert_eq!(arrived[..3], timestamps[..3]);
