@@ -101,15 +101,19 @@ fn end(client: &BaseConsumer, topic: &str) -> u64 {
 
 /// Reads a topic from its beginning to its end.
 fn each(bootstrap: &str, topic: &str, mut take: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
-    let consumer: BaseConsumer = client(bootstrap).set("group.id", "quell-bench-records").create().unwrap();
+    let mut config = client(bootstrap);
+    // A commit, too, would be an event in place of a record.
+    config.set("group.id", "quell-bench-records").set("enable.auto.commit", "false");
+    let consumer: BaseConsumer = config.create().unwrap();
     let mut assignment = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&assignment).unwrap();
-    for _ in 0..end(&consumer, topic) {
-        let message =
-            consumer.poll(DEADLINE).ok_or("the records cannot be read")?.map_err(|error| error.to_string())?;
+    let count = end(&consumer, topic);
+    for read in 0..count {
+        let message = consumer.poll(DEADLINE).ok_or_else(|| format!("{read} of {count} records can be read"))?;
+        let message = message.map_err(|error| error.to_string())?;
         take(message.payload().unwrap_or_default())?;
     }
     Ok(())

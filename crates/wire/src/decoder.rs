@@ -1,7 +1,7 @@
 //! Decoding: the encoding is told by the first bytes, record by record.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use apache_avro::Schema;
 use quell_domain::{RawAck, RawChoice, RawLink};
@@ -45,7 +45,16 @@ fn malformed(message: impl Into<String>) -> DecodeError {
 pub struct Decoder {
     registry: Option<Registry>,
     writers: HashMap<[u8; 8], Arc<WriterSchema>>,
-    readers: HashMap<&'static str, Schema>,
+}
+
+/// Our schemas by their names, for records of others.
+static READERS: LazyLock<HashMap<&'static str, Schema>> = LazyLock::new(|| {
+    apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);
+    schemas::ALL.iter().filter_map(|ours| Some((ours.name, Schema::parse_str(ours.text).ok()?))).collect()
+});
+
+fn reader_of(ours: &WireSchema) -> Result<&'static Schema, DecodeError> {
+    READERS.get(ours.name).ok_or_else(|| malformed("no schema to read it by"))
 }
 
 /// What the first bytes say.
@@ -61,9 +70,7 @@ impl Decoder {
     /// A decoder. Without a registry, records in the Confluent wire format are malformed.
     #[must_use]
     pub fn new(registry: Option<Registry>) -> Self {
-        apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);
-        let parsed = schemas::ALL.iter().filter_map(|ours| Some((ours.name, Schema::parse_str(ours.text).ok()?)));
-        Self { registry, writers: HashMap::new(), readers: parsed.collect() }
+        Self { registry, writers: HashMap::new() }
     }
 
     /// Takes records in single-object encoding of one more writer's schema; not of one that contains itself.
@@ -131,7 +138,7 @@ impl Decoder {
     pub fn decision(&self, value: Option<&[u8]>) -> Result<Map<String, Value>, DecodeError> {
         let value = value.ok_or_else(|| malformed("the record has no value"))?;
         let ours = &schemas::DECISION;
-        let reader = self.readers.get(ours.name).ok_or_else(|| malformed("no schema to read it by"))?;
+        let reader = reader_of(ours)?;
         let record = match self.recognise(value, ours)? {
             Encoded::Ours(bytes) => resolve(reader, reader, bytes),
             Encoded::Theirs(writer, bytes) => resolve(&writer.schema, reader, bytes),
@@ -153,7 +160,7 @@ impl Decoder {
             Encoded::Ours(bytes) => from_avro(bytes).map_err(|fault| malformed(format!("the record {fault}"))),
             Encoded::Json(bytes) => from_json(bytes).map_err(malformed),
             Encoded::Theirs(writer, bytes) => {
-                let reader = self.readers.get(ours.name).ok_or_else(|| malformed("no schema to read it by"))?;
+                let reader = reader_of(ours)?;
                 resolve(&writer.schema, reader, bytes).and_then(from_record).map_err(malformed)
             }
         }
