@@ -581,6 +581,8 @@ fn the_gates_configuration_is_shown_and_checked_as_the_engines() {
     token = ""
     token_file = ""
     url = ""
+    tls_certificate = ""
+    tls_key = ""
 
     [reviews]
     token = ""

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quell_http::{Problem, Token};
 use ureq::Error;
 use ureq::http::{Response, StatusCode};
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use crate::failure::Failure;
 
@@ -89,8 +90,10 @@ impl<'a> Asked<'a> {
 }
 
 fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_DEADLINE)).http_status_as_error(false);
-    ureq::Agent::new_with_config(config.build())
+    // Trusted is whom this machine trusts.
+    let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+    let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_DEADLINE)).tls_config(tls);
+    ureq::Agent::new_with_config(config.http_status_as_error(false).build())
 }
 
 /// An address that listens everywhere is reached on this machine.

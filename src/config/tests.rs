@@ -322,6 +322,19 @@ fn what_is_wrong_with_a_gate_toml_is_said_with_what_can_be() {
     insta::assert_snapshot!(gate_error("[spool]\ndeadline = \"0s\"", &[]), @"gate.toml: spool.deadline: no time is too little; leave it out for its default");
     insta::assert_snapshot!(gate_error("[http]\nlisten = \"localhost\"", &[]), @r#"gate.toml: http.listen: "localhost" is no address; write an IP address and a port, as in "127.0.0.1:9465""#);
     insta::assert_snapshot!(gate_error("[http]\nurl = \"gate.example.com\"", &[]), @r#"gate.toml: http.url: "gate.example.com" is no URL; write it as in "https://gate.example.com""#);
+    insta::assert_snapshot!(gate_error("[http]\nurl = \"https:///gate\"", &[]), @r#"gate.toml: http.url: "https:///gate" is no URL; write it as in "https://gate.example.com""#);
+    insta::assert_snapshot!(gate_error("[http]\nurl = \"https://gate.example.com/?tenant=1\"", &[]), @r#"gate.toml: http.url: "https://gate.example.com/?tenant=1" has a query or a fragment; write what stands before it"#);
+    insta::assert_snapshot!(gate_error("[http]\nurl = \"https://gate.example.com#gate\"", &[]), @r#"gate.toml: http.url: "https://gate.example.com#gate" has a query or a fragment; write what stands before it"#);
+    for blank in ["https://gate.example.com/the gate", "https://gate.example.com\\nhttps://other", "https://a\\tb"] {
+        let said = gate_error(&format!("[http]\nurl = \"{blank}\""), &[]);
+        let expected = r#"gate.toml: http.url: has a blank in it; write it as in "https://gate.example.com""#;
+        assert_eq!(said, expected, "{blank}");
+    }
+    load_gate("[http]\nurl = \"https://example.com/gate/\"", &[]).unwrap();
+    insta::assert_snapshot!(gate_error("[http]\ntls_certificate = \"a.pem\"", &[]), @"gate.toml: http.tls_certificate: needs http.tls_key");
+    insta::assert_snapshot!(gate_error("[http]\ntls_key = \"a.key\"", &[]), @"gate.toml: http.tls_key: needs http.tls_certificate");
+    insta::assert_snapshot!(gate_error("[http]\ntls_certificate = \"/none.pem\"\ntls_key = \"/none.key\"", &[]), @"gate.toml: http.tls_certificate: cannot read /none.pem: No such file or directory (os error 2)");
+    insta::assert_snapshot!(gate_error("[http]\ntls_certificate = \"/dev/null\"\ntls_key = \"/dev/null\"", &[]), @"gate.toml: http.tls_certificate: /dev/null has no certificate in PEM form");
     let reachable = load_gate("[http]\nlisten = \"0.0.0.0:9465\"", &[]).unwrap();
     insta::assert_snapshot!(reachable.http.check().unwrap_err(), @"http.listen is 0.0.0.0:9465, which other machines can reach, and it can be asked there who has opted out: set http.token or http.token_file, or listen on 127.0.0.1");
     load_gate("[http]\nlisten = \"0.0.0.0:9465\"\ntoken = \"secret\"", &[]).unwrap().http.check().unwrap();

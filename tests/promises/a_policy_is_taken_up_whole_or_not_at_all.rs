@@ -1,5 +1,5 @@
-//! The gate takes a changed policy up while it answers, on SIGHUP or because the file has changed. One that it cannot hold
-//! to leaves the old one in force, and is said. No question is dropped for it.
+//! The gate takes a changed policy up while it answers, because the file has changed, or on SIGHUP, changed or not. One that
+//! it cannot hold to leaves the old one in force, and is said. No question is dropped for it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -58,12 +58,17 @@ fn a_policy_is_taken_up_whole_or_not_at_all() {
 }
 
 fn changes(deployment: &Deployment, gate: &GateInstance) {
+    // A signal alone has the file taken up once more, as it is.
+    gate.hang_up();
+    wait_for("the policy to be taken up once more", || (taken(gate) > 0.0).then_some(()));
+    assert_eq!((taken(gate), refused(gate), version(gate).as_str()), (1.0, 0.0, "test"));
+
     // The file is noticed by itself.
     let second = POLICY.replace("version = \"test\"", "version = \"second\"");
     write(deployment, &format!("{second}\n[admt_systems.hiring]\nunknown_subject = \"deny\"\n"));
     comes_to_version(gate, "second");
     assert_eq!(gate.ask(NOBODY, "hiring").unwrap().decision(), Some(false));
-    assert_eq!((taken(gate), refused(gate)), (1.0, 0.0));
+    assert_eq!((taken(gate), refused(gate)), (2.0, 0.0));
 
     // Broken ones are not: not TOML, not valid, and one that needs what the gate is not told.
     let broken = [
@@ -84,7 +89,7 @@ fn changes(deployment: &Deployment, gate: &GateInstance) {
     }
     let says = |log: String| log.contains("restart it to read another") && log.contains("the old one holds");
     wait_for("the last reason", || says(gate.log()).then_some(()));
-    assert_eq!(taken(gate), 1.0);
+    assert_eq!(taken(gate), 2.0);
 
     write(deployment, &second.replace("second", "third"));
     gate.hang_up();

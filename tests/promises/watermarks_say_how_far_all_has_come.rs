@@ -1,5 +1,5 @@
 //! `quell.watermarks`: what was in the inputs at `complete_through` is in the suppressions, with several instances that
-//! share the graph and after one of them is killed; and it goes on when nothing happens.
+//! share the graph and after one of them is killed; and it goes on when nothing happens, at least once a second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,4 +79,39 @@ fn watermarks_say_how_far_all_has_come() {
         let through = one.metric("quell_complete_through_timestamp_seconds", &[])?;
         (through >= complete as f64).then_some(())
     });
+}
+
+/// How many watermarks of each shard are looked at.
+const IDLE_WATERMARKS: usize = 10;
+
+/// When each shard has said something, in order, since a time.
+fn said_since(deployment: &Deployment, since: i64) -> Option<BTreeMap<i32, Vec<i64>>> {
+    let decoder = Decoder::new(None);
+    let mut by_shard: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    for record in deployment.try_read(&deployment.topics().watermarks).ok()? {
+        let said = decoder.watermark(record.value.as_deref()).unwrap();
+        if said.observed_at >= since {
+            by_shard.entry(said.shard).or_default().push(said.observed_at);
+        }
+    }
+    Some(by_shard)
+}
+
+#[test]
+fn watermarks_come_at_least_once_a_second_when_idle() {
+    let deployment = Deployment::new();
+    let engine = deployment.start("one").wait_until_ready();
+    wait_until_shared(&[&engine]);
+    let since = now_millis();
+    let said = wait_for("watermarks of an idle engine", || {
+        let said = said_since(&deployment, since)?;
+        (said.len() == 4 && said.values().all(|times| times.len() >= IDLE_WATERMARKS)).then_some(said)
+    });
+    for (shard, times) in said {
+        // The middle one: a machine that stands still for a moment delays one.
+        let mut gaps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        gaps.sort_unstable();
+        assert!(gaps[gaps.len() / 2] <= 1_000, "shard {shard}: {gaps:?}");
+    }
+    assert!(engine.stop().success());
 }

@@ -14,19 +14,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_openssl::SslStream;
 
 use crate::limits::Limits;
+use crate::tls::Tls;
 
 /// Accepts connections while there is room for them.
 pub(crate) struct BoundedListener {
     listener: TcpListener,
     room: Arc<Semaphore>,
     limits: Limits,
+    tls: Option<Tls>,
 }
 
 impl BoundedListener {
-    pub fn new(listener: TcpListener, limits: Limits) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(limits.connections_max)), limits }
+    pub fn new(listener: TcpListener, limits: Limits, tls: Option<Tls>) -> Self {
+        Self { listener, room: Arc::new(Semaphore::new(limits.connections_max)), limits, tls }
     }
 }
 
@@ -37,8 +40,13 @@ impl Listener for BoundedListener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         // Nobody closes the semaphore.
         let place = Arc::clone(&self.room).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection::new(stream, place, self.limits), address)
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            match Stream::new(stream, self.tls.as_ref()) {
+                Ok(stream) => return (Connection::new(stream, place, self.limits), address),
+                Err(error) => tracing::warn!(%error, "a connection over TLS cannot be begun"),
+            }
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -46,9 +54,38 @@ impl Listener for BoundedListener {
     }
 }
 
+/// What bytes go over.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Pin<Box<SslStream<TcpStream>>>),
+}
+
+impl Stream {
+    fn new(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Self> {
+        Ok(match tls {
+            None => Self::Plain(stream),
+            Some(tls) => Self::Tls(Box::pin(tls.on(stream)?)),
+        })
+    }
+
+    fn reading(&mut self) -> Pin<&mut dyn AsyncRead> {
+        match self {
+            Self::Plain(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Tls(stream) => stream.as_mut(),
+        }
+    }
+
+    fn writing(&mut self) -> Pin<&mut dyn AsyncWrite> {
+        match self {
+            Self::Plain(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Tls(stream) => stream.as_mut(),
+        }
+    }
+}
+
 /// A connection that ends when its request is too long, or takes too long.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     limits: Limits,
     /// Bytes that came since the last answer.
     unanswered: usize,
@@ -57,7 +94,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>, limits: Limits) -> Self {
+    fn new(stream: Stream, place: Option<OwnedSemaphorePermit>, limits: Limits) -> Self {
         Self { stream, limits, unanswered: 0, deadline: Box::pin(sleep(limits.patience)), _place: place }
     }
 
@@ -85,7 +122,7 @@ impl AsyncRead for Connection {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+        match self.stream.reading().poll_read(context, buffer) {
             Poll::Pending => self.waits(context),
             Poll::Ready(Ok(())) => {
                 self.unanswered += buffer.filled().len().saturating_sub(before);
@@ -101,7 +138,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+        match self.stream.writing().poll_write(context, bytes) {
             Poll::Pending => self.waits(context),
             Poll::Ready(Ok(count)) => {
                 self.answered();
@@ -116,7 +153,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write_vectored(context, buffers) {
+        match self.stream.writing().poll_write_vectored(context, buffers) {
             Poll::Pending => self.waits(context),
             Poll::Ready(Ok(count)) => {
                 self.answered();
@@ -127,14 +164,14 @@ impl AsyncWrite for Connection {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        matches!(self.stream, Stream::Plain(_))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream.writing().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.writing().poll_shutdown(context)
     }
 }

@@ -71,7 +71,7 @@ impl Server {
     pub async fn start(options: Options, metrics: Metrics, view: Arc<dyn EngineView>) -> Result<Self, StartError> {
         options.check()?;
         let (listen, limits) = (options.listen, options.limits);
-        let serving = Serving::start(listen, limits, |_| routes(Shared::new(metrics, view, options))).await;
+        let serving = Serving::start(listen, limits, None, |_| routes(Shared::new(metrics, view, options))).await;
         serving.map(Self).map_err(|source| StartError::Listen { listen, source })
     }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::connection::BoundedListener;
 use crate::descriptors::connections_max;
 use crate::limits::Limits;
+use crate::tls::Tls;
 
 /// How long a stop waits for answers that are under way: longer than any of them takes, shorter than an operator's
 /// patience.
@@ -26,19 +27,20 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Listens and answers, on the runtime that it is called on. The router may depend on where that is.
+    /// Listens and answers, over TLS if it is given, on the runtime that it is called on. The router may depend on where that is.
     ///
     /// # Errors
     /// When it cannot listen.
     pub async fn start(
         listen: SocketAddr,
         limits: Limits,
+        tls: Option<Tls>,
         router: impl FnOnce(SocketAddr) -> Router,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let limits = Limits { connections_max: connections_max(&limits), ..limits };
-        let listener = BoundedListener::new(listener, limits);
+        let listener = BoundedListener::new(listener, limits, tls);
         let router = router(address);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {

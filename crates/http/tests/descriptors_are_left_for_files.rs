@@ -26,7 +26,7 @@ fn idle_connections_leave_descriptors_for_files() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
     let router = |_| Router::new().route("/", get(async || "here"));
-    let serving = runtime.block_on(Serving::start(listen, limits, router)).unwrap();
+    let serving = runtime.block_on(Serving::start(listen, limits, None, router)).unwrap();
     let idle: Vec<_> = (0..100).map(|_| TcpStream::connect(serving.address()).unwrap()).collect();
 
     // It is answered once those before it have lost their places: by then as many were accepted as ever are.

@@ -14,6 +14,7 @@ pub mod instance;
 pub mod load;
 pub mod outcome;
 pub mod proxy;
+pub mod registry;
 pub mod secured;
 pub mod stepped_clock;
 

@@ -188,7 +188,13 @@ impl Common {
         print: impl FnOnce(&T, &mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let token = config.http.reviews_token.as_ref();
-        let gate = Asked::new("gate", "quell gate", self.url.as_deref(), config.http.listen, token);
+        // A certificate is for the name that callers know.
+        let own = config
+            .http
+            .tls
+            .as_ref()
+            .map(|_| config.http.url.clone().unwrap_or_else(|| format!("https://{}", config.http.listen)));
+        let gate = Asked::new("gate", "quell gate", self.url.as_deref().or(own.as_deref()), config.http.listen, token);
         let answer = ask(&gate)?;
         if self.json {
             writeln!(out, "{answer}")?;

@@ -141,6 +141,8 @@ pub struct RawGateHttp {
     pub token: String,
     pub token_file: String,
     pub url: String,
+    pub tls_certificate: String,
+    pub tls_key: String,
 }
 
 impl Default for RawGateHttp {
@@ -151,6 +153,8 @@ impl Default for RawGateHttp {
             token: String::new(),
             token_file: String::new(),
             url: String::new(),
+            tls_certificate: String::new(),
+            tls_key: String::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use quell_gate::KafkaSettings;
 use quell_gate::http::GateOptions;
 use quell_gate::spool::SpoolOptions;
+use quell_http::Tls;
 
 use super::raw::{RawGateConfig, RawGateHttp, RawGateKafka, RawGateTopics, RawReviews, RawSpool};
 use super::{GateConfig, GateTopics};
@@ -94,9 +95,8 @@ fn spool(raw: &RawSpool, sources: &Sources) -> Result<SpoolOptions, ConfigError>
 
 fn http(raw: &RawGateHttp, reviews: &RawReviews, sources: &Sources) -> Result<GateOptions, ConfigError> {
     let url = set(&raw.url);
-    if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-        let message = format!("\"{}\" is no URL; write it as in \"https://gate.example.com\"", raw.url);
-        return Err(sources.error("http.url", message));
+    if let Some(wrong) = url.and_then(what_is_wrong_with_a_url) {
+        return Err(sources.error("http.url", wrong));
     }
     let asks = token("http", &raw.token, &raw.token_file, sources)?;
     let reviews = token("reviews", &reviews.token, &reviews.token_file, sources)?;
@@ -109,6 +109,34 @@ fn http(raw: &RawGateHttp, reviews: &RawReviews, sources: &Sources) -> Result<Ga
         listen: listen(&raw.listen, &RawGateHttp::default().listen, sources)?,
         token: asks,
         reviews_token: reviews,
-        url: url.map(str::to_owned),
+        url: url.map(|url| url.trim_end_matches('/').to_owned()),
+        tls: tls(raw, sources)?,
     })
+}
+
+/// Why callers cannot find a gate under a text: the paths of its endpoints are appended to it.
+fn what_is_wrong_with_a_url(url: &str) -> Option<String> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if url.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        // Not repeated: it may be several lines.
+        return Some("has a blank in it; write it as in \"https://gate.example.com\"".to_owned());
+    }
+    if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', '?', '#'])) {
+        return Some(format!("\"{url}\" is no URL; write it as in \"https://gate.example.com\""));
+    }
+    // AuthZEN allows a decision point's URL neither.
+    let has_more = url.contains(['?', '#']);
+    has_more.then(|| format!("\"{url}\" has a query or a fragment; write what stands before it"))
+}
+
+fn tls(raw: &RawGateHttp, sources: &Sources) -> Result<Option<Tls>, ConfigError> {
+    match (set(&raw.tls_certificate), set(&raw.tls_key)) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(sources.error("http.tls_certificate", "needs http.tls_key")),
+        (None, Some(_)) => Err(sources.error("http.tls_key", "needs http.tls_certificate")),
+        (Some(certificate), Some(key)) => {
+            let read = Tls::read(&sources.beside_the_file(certificate), &sources.beside_the_file(key));
+            read.map(Some).map_err(|error| sources.error("http.tls_certificate", error.to_string()))
+        }
+    }
 }

@@ -3,6 +3,9 @@
 //! The prefix names the system, so that no client can choose another: `path_prefix: /ext_authz/hiring`. The consumer is
 //! named by `x-quell-subject: type:value`; several, in one header or more, with commas between them, are one consumer's:
 //! all of them must be clear. A value is percent-encoded.
+//!
+//! What is said of the model and its input is recorded, and decides nothing; what cannot be recorded is 400, so that no
+//! record lacks what its caller believes to be in it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +20,8 @@ use quell_telemetry::gate::Refused;
 
 use super::answer::Answer;
 use super::authzen::{json, recorded_id};
-use super::routes::{Shared, request_id, unanswered, with_request_id};
+use super::question::{MODEL_BYTES_MAX, Malformed, is_sha256};
+use super::routes::{Shared, message, request_id, unanswered, with_request_id};
 use crate::gate::{Decided, Particulars, Unanswered};
 
 /// Below it, the first segment is the system's name.
@@ -28,6 +32,7 @@ const ACTION: HeaderName = HeaderName::from_static("x-quell-action");
 const TOKEN: HeaderName = HeaderName::from_static("x-quell-token");
 const MODEL: HeaderName = HeaderName::from_static("x-quell-model");
 const MODEL_VERSION: HeaderName = HeaderName::from_static("x-quell-model-version");
+const INPUT_SHA256: HeaderName = HeaderName::from_static("x-quell-input-sha256");
 
 const DECISION: HeaderName = HeaderName::from_static("x-quell-decision");
 const DECISION_ID: HeaderName = HeaderName::from_static("x-quell-decision-id");
@@ -41,16 +46,22 @@ const SUBJECTS_MAX: usize = 16;
 /// What is asked for where no header says.
 const INFER: &str = "infer";
 
-/// As long may what callers say of the model be.
-const MODEL_BYTES_MAX: usize = 256;
-
 /// Any method, below the prefix.
 pub(super) async fn check(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let began = Instant::now();
     let headers = request.headers();
     let system = system(request.uri().path());
     let response = if shared.shows_token(headers.get(&TOKEN)) {
-        checked(&shared, &system, headers).await.unwrap_or_else(|why| unanswered(&shared.gate, why))
+        match particulars(headers) {
+            Ok(particulars) => {
+                let checked = checked(&shared, &system, headers, particulars).await;
+                checked.unwrap_or_else(|why| unanswered(&shared.gate, why))
+            }
+            Err(Malformed(why)) => {
+                shared.gate.refused(Refused::Malformed);
+                message(StatusCode::BAD_REQUEST, &why)
+            }
+        }
     } else {
         shared.gate.refused(Refused::Unauthorized);
         super::routes::unauthorized()
@@ -66,21 +77,41 @@ fn system(path: &str) -> Cow<'_, str> {
     percent_decode_str(segment).decode_utf8().unwrap_or_default()
 }
 
-async fn checked(shared: &Shared, system: &str, headers: &HeaderMap) -> Result<Response, Unanswered> {
-    let gate = &*shared.gate;
-    let rules = gate.rules();
-    let bounded = |name: &HeaderName| {
-        headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| text.len() <= MODEL_BYTES_MAX)
-    };
-    let particulars = Particulars {
-        model_name: bounded(&MODEL),
-        model_version: bounded(&MODEL_VERSION),
-        input_sha256: None,
+/// What the headers say beside the question.
+fn particulars(headers: &HeaderMap) -> Result<Particulars<'_>, Malformed> {
+    let is_short = |text: &str| text.len() <= MODEL_BYTES_MAX;
+    let of_the_model = "is no ASCII text of at most 256 bytes";
+    Ok(Particulars {
+        model_name: said(headers, &MODEL, is_short, of_the_model)?,
+        model_version: said(headers, &MODEL_VERSION, is_short, of_the_model)?,
+        input_sha256: said(headers, &INPUT_SHA256, is_sha256, "is not 64 hexadecimal digits")?,
         request_id: recorded_id(headers),
         material: None,
         asked_by: "ext_authz",
         certificate: false,
-    };
+    })
+}
+
+/// What a header says, if it is there.
+fn said<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    is_one: impl Fn(&str) -> bool,
+    wrong: &str,
+) -> Result<Option<&'a str>, Malformed> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| is_one(text));
+    text.map(Some).ok_or_else(|| Malformed(format!("{name}: {wrong}").into()))
+}
+
+async fn checked(
+    shared: &Shared,
+    system: &str,
+    headers: &HeaderMap,
+    particulars: Particulars<'_>,
+) -> Result<Response, Unanswered> {
+    let gate = &*shared.gate;
+    let rules = gate.rules();
     // An action that is no text is one that no policy declares.
     let action = headers.get(&ACTION).map_or(INFER, |value| value.to_str().unwrap_or_default());
     let subjects = subjects(headers, |identifier_type, value| rules.subject(identifier_type, value));

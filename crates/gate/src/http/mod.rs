@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `POST /access/v1/evaluation` | an enforcement point (AuthZEN) | one decision |
 //! | `POST /access/v1/evaluations` | the same | several |
-//! | `GET /.well-known/authzen-configuration` | the same | where these are |
+//! | `GET /.well-known/authzen-configuration`, and with the path of `http.url` | the same | where these are |
 //! | any `/ext_authz/{system}/…` | Envoy | 200, 403 or 503 |
 //! | `GET /v1/reviews`, `GET /v1/reviews/{id}` | `quell reviews` | what humans have to decide, or have decided |
 //! | `POST /v1/reviews/{id}/resolution` | the same | that review, resolved |

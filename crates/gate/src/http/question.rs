@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::plain_json;
 
 /// The longest name or version of a model that is recorded.
-const MODEL_BYTES_MAX: usize = 256;
+pub(super) const MODEL_BYTES_MAX: usize = 256;
 
 /// The most that a caller can mark for a human.
 const REVIEW_BYTES_MAX: usize = 16 << 10;
@@ -194,8 +194,7 @@ impl Context<'_> {
         if texts.into_iter().flatten().any(|text| text.0.len() > MODEL_BYTES_MAX) {
             return Err(Malformed("context.model: a name or version has at most 256 bytes".into()));
         }
-        let is_sha256 = |text: &Text<'_>| text.0.len() == 64 && text.0.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if self.input_sha256.as_ref().is_some_and(|text| !is_sha256(text)) {
+        if self.input_sha256.as_ref().is_some_and(|text| !is_sha256(&text.0)) {
             return Err(Malformed("context.input_sha256: is not 64 hexadecimal digits".into()));
         }
         let review = self.review.map_or("{}", RawValue::get);
@@ -208,6 +207,11 @@ impl Context<'_> {
         plain_json::check(review)
             .map_err(|error| Malformed(format!("context.review: not all readers understand it: {error}").into()))
     }
+}
+
+/// Whether a text is a SHA-256 in hexadecimal digits.
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A JSON object of some form.

@@ -48,7 +48,8 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/access/v1/evaluation", post(authzen::evaluation))
         .route("/access/v1/evaluations", post(authzen::evaluations))
-        .route("/.well-known/authzen-configuration", get(discovery::configuration))
+        .route(discovery::WELL_KNOWN, get(discovery::configuration))
+        .route(discovery::WELL_KNOWN_BELOW, get(discovery::configuration))
         .route("/.well-known/jwks.json", get(certificates::public_keys))
         .route("/v1/decisions/{id}/certificate", get(certificates::certificate))
         .route("/ext_authz/{system}", any(ext_authz::check))
@@ -81,7 +82,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn nothing_here(headers: HeaderMap) -> Response {
+pub(super) async fn nothing_here(headers: HeaderMap) -> Response {
     with_request_id(message(StatusCode::NOT_FOUND, "there is nothing here"), request_id(&headers))
 }
 

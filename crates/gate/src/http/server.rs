@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quell_http::{Limits, Serving, Token, is_for_this_machine};
+use quell_http::{Limits, Serving, Tls, Token, is_for_this_machine};
 
 use super::routes::{Shared, routes};
 use crate::gate::Gate;
@@ -33,6 +33,8 @@ pub struct GateOptions {
     pub reviews_token: Option<Token>,
     /// Where callers find this gate. `http.url`
     pub url: Option<String>,
+    /// What it shows of itself, over HTTPS then. `http.tls_certificate`, `http.tls_key`
+    pub tls: Option<Tls>,
 }
 
 /// The server cannot start; an operator must act.
@@ -81,7 +83,8 @@ impl GateServer {
     /// When it may not, or cannot.
     pub async fn start(options: GateOptions, gate: Arc<Gate>) -> Result<Self, GateStartError> {
         options.check()?;
-        let GateOptions { listen, token, reviews_token, url } = options;
+        let GateOptions { listen, token, reviews_token, url, tls } = options;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let limits = Limits {
             connections_max: CONNECTIONS_MAX,
             descriptors_kept: DESCRIPTORS_KEPT,
@@ -89,8 +92,8 @@ impl GateServer {
             request_bytes_max: REQUEST_BYTES_MAX,
             ..Limits::default()
         };
-        let serving = Serving::start(listen, limits, |address| {
-            let url = url.unwrap_or_else(|| format!("http://{address}"));
+        let serving = Serving::start(listen, limits, tls, |address| {
+            let url = url.unwrap_or_else(|| format!("{scheme}://{address}"));
             let url = url.trim_end_matches('/').to_owned();
             routes(Arc::new(Shared { gate, token, reviews_token, url }))
         });

@@ -1,5 +1,7 @@
 //! Envoy's `ext_authz`, HTTP form: 200, 403 or 503.
 
+use serde_json::Value;
+
 use crate::running::{POLICY, Running, account, now};
 
 fn asked(running: &Running, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
@@ -97,6 +99,51 @@ fn what_stands_behind_the_system_may_be_any_bytes() {
     let records = running.records();
     assert_eq!(records.len(), 7);
     assert_eq!((&records[6]["reason"], &records[6]["system"]), (&"unknown_system".into(), &"".into()));
+}
+
+#[test]
+fn what_is_said_of_a_model_and_its_input_is_recorded() {
+    let running = Running::start();
+    let (name, sha256) = ("m".repeat(256), "0aF9".repeat(16));
+    let headers = [
+        ("x-quell-subject", "account_id:somebody"),
+        ("x-quell-model", name.as_str()),
+        ("x-quell-model-version", "7"),
+        ("x-quell-input-sha256", sha256.as_str()),
+    ];
+    assert_eq!(asked(&running, "GET", "/ext_authz/hiring/", &headers), 200);
+    assert_eq!(asked(&running, "GET", "/ext_authz/hiring/", &headers[..1]), 200);
+    let records = running.records();
+    for (field, value) in [("model_name", name.as_str()), ("model_version", "7"), ("input_sha256", &sha256)] {
+        assert_eq!((&records[0][field], &records[1][field]), (&value.into(), &Value::Null), "{field}");
+    }
+}
+
+#[test]
+fn what_cannot_be_recorded_of_a_model_or_its_input_is_400() {
+    let running = Running::start();
+    let of_the_model = "is no ASCII text of at most 256 bytes";
+    let of_the_input = "is not 64 hexadecimal digits";
+    let (long, foreign) = ("m".repeat(257), format!("{}g", "0".repeat(63)));
+    for (header, value, why) in [
+        ("x-quell-model", long.as_str(), of_the_model),
+        ("x-quell-model", "modèle", of_the_model),
+        ("x-quell-model-version", &long, of_the_model),
+        ("x-quell-model-version", "é", of_the_model),
+        ("x-quell-input-sha256", "", of_the_input),
+        ("x-quell-input-sha256", "abc", of_the_input),
+        ("x-quell-input-sha256", &foreign, of_the_input),
+        ("x-quell-input-sha256", &"0".repeat(65), of_the_input),
+        ("x-quell-input-sha256", &"é".repeat(32), of_the_input),
+    ] {
+        let headers = [("x-quell-subject", "account_id:somebody"), (header, value), ("x-request-id", "r-1")];
+        let answered = running.ask("GET", "/ext_authz/hiring/", &headers, None);
+        assert_eq!((answered.status, answered.body.as_str()), (400, format!("{header}: {why}").as_str()), "{value}");
+        assert_eq!((answered.header("x-quell-decision"), answered.header("x-request-id")), (None, Some("r-1")));
+    }
+    let metrics = running.get("/metrics").body;
+    assert!(metrics.contains("quell_gate_refused_total{reason=\"malformed\"} 9"), "{metrics}");
+    assert_eq!(running.records().len(), 0, "what is refused is no decision");
 }
 
 #[test]

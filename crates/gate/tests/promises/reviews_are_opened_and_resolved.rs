@@ -38,6 +38,12 @@ fn owed(answered: &Answered) -> Value {
     answered.json()["context"]["obligations"][0]["properties"].clone()
 }
 
+/// What a metric shows, by its name and labels.
+fn measured(running: &Running, series: &str) -> f64 {
+    let metrics = running.get("/metrics").body;
+    metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()).expect(series)
+}
+
 #[test]
 fn who_is_left_to_a_human_has_a_review_with_what_one_needs() {
     let running = Running::start();
@@ -99,6 +105,39 @@ fn only_what_is_left_to_a_human_opens_a_review_and_each_such_decision_one() {
     };
     assert_eq!(several("deny_on_first_deny"), 1, "several identifiers of one consumer are one review");
     assert_eq!(several("execute_all"), 2);
+}
+
+#[test]
+fn where_a_human_always_looks_nobody_has_to_ask_for_one() {
+    let running = Running::start();
+    let answered = running.evaluation(&asks(("account_id", "somebody"), "infer", "housing"));
+    assert_eq!(answered.decision(), (false, "needs_review".to_owned()));
+    let id = answered.json()["context"]["decision_id"].as_str().unwrap().to_owned();
+    let url = running.url(&format!("/v1/reviews/{id}"));
+    assert_eq!(owed(&answered), json!({ "action": "human_review", "review_id": id, "review_url": url }));
+
+    let refused = running.ask("POST", "/ext_authz/housing/p", &[("x-quell-subject", "account_id:somebody")], None);
+    let told = ["x-quell-decision", "x-quell-reason", "x-quell-obligation"].map(|name| refused.header(name));
+    assert_eq!((refused.status, told), (403, [Some("deny"), Some("needs_review"), Some("human_review")]));
+    let envoys_id = refused.header("x-quell-review-id").unwrap();
+    assert_eq!(owed(&refused)["review_id"], envoys_id);
+
+    // Who has opted out is not left to a human here: the policy has another way for them.
+    let suppressed = running.evaluation(&asks(("account_id", "out"), "infer", "housing"));
+    assert_eq!(suppressed.decision(), (false, "suppressed".to_owned()));
+    assert_eq!(owed(&suppressed), json!({ "action": "rules_only" }));
+
+    let opened = hear(&running);
+    assert_eq!(opened.len(), 2);
+    for (review, id) in opened.iter().zip([id.as_str(), envoys_id]) {
+        assert_eq!((&review["review_id"], &review["subject"]["value"]), (&json!(id), &json!("somebody")));
+    }
+    let decided = running.records();
+    for of_a_human in opened.iter().chain(&decided[..2]) {
+        let said = ["reason", "system", "significant_decision"].map(|field| &of_a_human[field]);
+        assert_eq!(said, ["needs_review", "housing", "housing"]);
+    }
+    assert_eq!((&decided[0]["obligation"], &decided[0]["decision_id"]), (&json!("human_review"), &json!(id)));
 }
 
 #[test]
@@ -253,13 +292,34 @@ fn what_waits_is_listed_and_counted() {
     assert_eq!(listed("?state=resolved"), (named(&[1]), false));
     assert_eq!(listed("?system=credit"), (vec![], false));
     assert_eq!(reviewer(&running, "GET", "/v1/reviews?state=open", None).status, 400);
-    let metrics = running.get("/metrics").body;
-    let number = |name: &str| -> f64 {
-        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).expect(name)
+    assert_eq!(measured(&running, "quell_gate_reviews_pending{system=\"hiring\"}"), 2.0);
+    assert_eq!(measured(&running, "quell_gate_reviews_pending{system=\"credit\"}"), 0.0);
+    assert!((0.0..60.0).contains(&measured(&running, "quell_gate_reviews_oldest_pending_seconds")));
+}
+
+#[test]
+fn how_long_the_oldest_has_waited_is_measured_until_it_is_resolved() {
+    let running = Running::start();
+    for _ in 0..2 {
+        running.evaluation(&asks(("account_id", "hired"), "infer", "hiring"));
+    }
+    let mut recorded = reviews_in(&running.dir.path().join("spool"));
+    let an_hour_ago = now().0 - 3_600_000;
+    recorded[1]["created_at"] = json!(an_hour_ago);
+    for (offset, review) in (0..).zip(&recorded) {
+        let review = Decoder::new(None).review(Some(review.to_string().as_bytes())).unwrap();
+        running.gate.take_review(review, Place { partition: 0, offset });
+    }
+    running.gate.set_reviews_read();
+    let waited = || measured(&running, "quell_gate_reviews_oldest_pending_seconds");
+    let resolved = |at: usize| {
+        let id = recorded[at]["review_id"].as_str().unwrap();
+        resolve(&running, id, &json!({ "by": "j", "outcome": "refused" })).status
     };
-    assert_eq!(number("quell_gate_reviews_pending{system=\"hiring\"}"), 2.0);
-    assert_eq!(number("quell_gate_reviews_pending{system=\"credit\"}"), 0.0);
-    assert!((0.0..60.0).contains(&number("quell_gate_reviews_oldest_pending_seconds")));
+    assert!((3_600.0..3_660.0).contains(&waited()));
+    assert_eq!(resolved(1), 200);
+    assert!((0.0..60.0).contains(&waited()), "the other one has just been opened");
+    assert_eq!((resolved(0), waited()), (200, 0.0));
 }
 
 #[test]

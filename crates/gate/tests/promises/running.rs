@@ -11,7 +11,7 @@ use quell_gate::certificates::{Archive, Certificates, KeyDirectory, Keys};
 use quell_gate::http::{GateOptions, GateServer};
 use quell_gate::local_copy::{LocalCopy, Positions};
 use quell_gate::reviews::Outcome;
-use quell_gate::spool::{Spool, SpoolOptions, SpoolWriter};
+use quell_gate::spool::{Spool, SpoolOptions, SpoolSyncer};
 use quell_gate::{Gate, KafkaSettings, Parts, Worker};
 use quell_http::Token;
 use quell_telemetry::gate::{GateMetrics, GateValues};
@@ -29,7 +29,7 @@ version = "p-1"
 from = "email"
 [rights.sensitive_pi]
 [rights.admt]
-systems = ["hiring", "credit", "pricing"]
+systems = ["hiring", "credit", "pricing", "housing"]
 [downstreams.ml]
 topic = "suppression.ml"
 rights = ["sensitive_pi", "admt", "admt:*"]
@@ -44,6 +44,11 @@ on_stale = "error"
 [admt_systems.pricing]
 max_staleness = "10s"
 opt_out = "appeal"
+[admt_systems.housing]
+max_staleness = "10s"
+alternative = "rules_only"
+significant_decision = "housing"
+escalate = "always"
 "#;
 
 /// What reviewers show.
@@ -55,7 +60,7 @@ pub struct Running {
     copy: LocalCopy,
     index: Arc<Suppressions>,
     server: Option<GateServer>,
-    writer: Option<SpoolWriter>,
+    syncer: Option<SpoolSyncer>,
     watch: Option<Worker>,
     runtime: tokio::runtime::Runtime,
 }
@@ -90,7 +95,12 @@ pub fn now() -> Millis {
 impl Running {
     /// Ready, fresh, and with some who opted out: `out` of ADMT, `hired` of hiring, `ada@example.com` of ADMT.
     pub fn start() -> Self {
-        let mut running = Self::with(POLICY, "admt_system", None, 64 << 20);
+        Self::start_under(None)
+    }
+
+    /// The same, where callers find it under a URL.
+    pub fn start_under(url: Option<&str>) -> Self {
+        let mut running = Self::under(url, POLICY, "admt_system", None, 64 << 20);
         running.hears(&account("out"), &[("admt", true), ("admt:hiring", true), ("admt:pricing", true)]);
         running.hears(&account("hired"), &[("admt:hiring", true)]);
         let email = Identifier::new("email_sha256", &hashed_email("ada@example.com").unwrap()).unwrap();
@@ -102,6 +112,11 @@ impl Running {
 
     /// Not ready yet, and knows of nobody.
     pub fn with(policy: &str, resource_type: &str, token: Option<&str>, spool_bytes: u64) -> Self {
+        Self::under(None, policy, resource_type, token, spool_bytes)
+    }
+
+    /// The same, where callers find it under a URL.
+    pub fn under(url: Option<&str>, policy: &str, resource_type: &str, token: Option<&str>, spool_bytes: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let index = Arc::new(Suppressions::default());
@@ -120,7 +135,7 @@ impl Running {
             deadline: Duration::from_millis(300),
             sync_within: Duration::from_millis(20),
         };
-        let (spool, writer, _) = Spool::open(options, metrics.clone()).unwrap();
+        let (spool, syncer, _) = Spool::open(options, metrics.clone()).unwrap();
         let parts = Parts {
             rules,
             suppressions: Arc::clone(&index),
@@ -139,10 +154,11 @@ impl Running {
             listen: "127.0.0.1:0".parse().unwrap(),
             token: token.map(|token| Token::new(token).unwrap()),
             reviews_token: Some(Token::new(REVIEWER).unwrap()),
-            url: None,
+            url: url.map(str::to_owned),
+            tls: None,
         };
         let server = runtime.block_on(GateServer::start(options, Arc::clone(&gate))).unwrap();
-        Self { gate, dir, copy, index, server: Some(server), writer: Some(writer), watch, runtime }
+        Self { gate, dir, copy, index, server: Some(server), syncer: Some(syncer), watch, runtime }
     }
 
     pub fn hears(&mut self, identifier: &Identifier, rights: &[(&str, bool)]) {
@@ -208,7 +224,7 @@ impl Running {
         let spool = self.dir.path().join("spool");
         self.watch.take().unwrap().stop();
         drop(self.gate);
-        self.writer.take().unwrap().join();
+        self.syncer.take().unwrap().join();
         records_in(&spool)
     }
 }

@@ -145,6 +145,7 @@ fn the_requests_id_comes_back_with_every_answer() {
         ("GET", "/ext_authz/hiring/x", vec![("x-quell-subject", "account_id:a")], None),
         ("GET", "/ext_authz/hiring/caf%e9", vec![("x-quell-subject", "account_id:a")], None),
         ("GET", "/nowhere", vec![], None),
+        ("GET", "/.well-known/authzen-configuration/elsewhere", vec![], None),
         ("GET", "/access/v1/evaluation", vec![], None),
         ("DELETE", "/access/v1/evaluations", vec![json_type], Some("{}")),
         ("POST", "/.well-known/authzen-configuration", vec![json_type], Some("{}")),
@@ -157,6 +158,32 @@ fn the_requests_id_comes_back_with_every_answer() {
         assert_eq!(answered.header("x-request-id"), Some("id of mine / 1"), "{method} {path} {body:?}");
     }
     assert_eq!(running.evaluation(&good).header("x-request-id"), None);
+
+    let unsure = Running::with(POLICY, "admt_system", Some("secret"), 1 << 20);
+    let credit = asks(("account_id", "a"), "infer", "credit");
+    let all_are = |status: u16, token: &str| {
+        let bearer = format!("Bearer {token}");
+        let shown = [
+            ("content-type", "application/json"),
+            ("authorization", bearer.as_str()),
+            ("x-quell-token", token),
+            ("x-quell-subject", "account_id:a"),
+            ("x-request-id", "id of mine / 1"),
+        ];
+        for (method, path, body) in [
+            ("POST", "/access/v1/evaluation", Some(credit.as_str())),
+            ("POST", "/access/v1/evaluations", Some(credit.as_str())),
+            ("GET", "/ext_authz/credit/x", None),
+        ] {
+            let answered = unsure.ask(method, path, &shown, body);
+            let said = (answered.status, answered.header("x-request-id"));
+            assert_eq!(said, (status, Some("id of mine / 1")), "{method} {path}");
+        }
+    };
+    all_are(401, "wrong");
+    all_are(503, "secret"); // not ready
+    unsure.gate.set_ready(true);
+    all_are(503, "secret"); // stale, and on_stale is error
 }
 
 #[test]
@@ -195,6 +222,36 @@ fn the_configuration_says_where_the_endpoints_are_and_has_no_empty_value() {
         "supported_obligations": ["custom"],
     });
     assert_eq!(answered.json(), expected);
+}
+
+#[test]
+fn a_url_of_its_own_is_what_all_else_lies_below_and_is_found_by() {
+    for (url, path) in [
+        ("https://gate.example.com", ""),
+        ("https://gate.example.com/", ""),
+        ("https://example.com/gate", "/gate"),
+        ("https://example.com/a/gate/", "/a/gate"),
+    ] {
+        let running = Running::start_under(Some(url));
+        let url = url.strip_suffix('/').unwrap_or(url);
+        let expected = json!({
+            "policy_decision_point": url,
+            "access_evaluation_endpoint": format!("{url}/access/v1/evaluation"),
+            "access_evaluations_endpoint": format!("{url}/access/v1/evaluations"),
+            "supported_obligations": ["custom"],
+        });
+        let inserted = format!("/.well-known/authzen-configuration{path}");
+        for at in [inserted.as_str(), "/.well-known/authzen-configuration"] {
+            let answered = running.get(at);
+            assert_eq!((answered.status, answered.json()), (200, expected.clone()), "{at}");
+        }
+        for elsewhere in [format!("{inserted}/"), format!("{inserted}/more"), format!("{inserted}.json")] {
+            assert_eq!(running.get(&elsewhere).status, 404, "{elsewhere}");
+        }
+        let context = running.evaluation(&asks(("account_id", "hired"), "infer", "hiring")).json()["context"].clone();
+        let review_url = format!("{url}/v1/reviews/{}", context["decision_id"].as_str().unwrap());
+        assert_eq!(context["obligations"][0]["properties"]["review_url"], review_url);
+    }
 }
 
 #[test]
