@@ -3,10 +3,15 @@
 import json
 import subprocess
 import sys
+import time
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from deployment import TREE, send, wait_for
 
 VERIFY = TREE / "examples/python-certificate/verify.py"
+QUESTION = {"subject": {"type": "account_id", "id": "opted-out"}, "action": {"name": "infer"},
+            "resource": {"type": "admt_system", "id": "hiring"}, "context": {"certificate": True}}
 
 
 def check(deployment):
@@ -15,16 +20,7 @@ def check(deployment):
     if not quell("keys", "list").stdout:
         made = quell("keys", "generate")
         assert made.returncode == 0, made.stderr
-    question = {"subject": {"type": "account_id", "id": "opted-out"}, "action": {"name": "infer"},
-                "resource": {"type": "admt_system", "id": "hiring"}, "context": {"certificate": True}}
-
-    def asked():
-        _, _, body = send(f"{deployment.gate_url}/access/v1/evaluation", question)
-        context = json.loads(body)["context"]
-        deployment.told.add(context["decision_id"])
-        return context if "certificate" in context else None
-
-    context = wait_for("a certificate", asked)
+    context = wait_for("a certificate", lambda: asked(deployment.gate_url, deployment.told))
     certificate, key = context["certificate"], context["subject_key"]
     claims = verified(deployment, certificate)
     for name in ["decision_id", "reason", "right", "choice_id", "since", "policy_version"]:
@@ -40,6 +36,7 @@ def check(deployment):
         f"{header}.{payload}.",
     ]:
         refused(deployment, altered, "proves nothing")
+    check_forgeries(deployment, certificate)
 
     status, headers, later = send(f"{deployment.gate_url}/v1/decisions/{context['decision_id']}/certificate")
     assert status == 200 and headers["x-quell-subject-key"] == key, (status, later)
@@ -49,6 +46,61 @@ def check(deployment):
     assert rotated.returncode == 0, rotated.stderr
     wait_for("the next key", lambda: len(json.loads(published(deployment))["keys"]) == 2)
     verified(deployment, certificate)
+    next_key = use_next_key(deployment)
+
+    def signed_by_next_key():
+        now = asked(deployment.gate_url, deployment.told)
+        return now["certificate"] if key_of(now["certificate"]) == next_key else None
+
+    verified(deployment, wait_for("the next key to be used", signed_by_next_key))
+    verified(deployment, certificate)
+    check_plain_subject(deployment)
+
+
+def asked(gate_url, told):
+    """What a gate answers about who has opted out; None while no certificate comes with it."""
+    _, _, body = send(f"{gate_url}/access/v1/evaluation", QUESTION)
+    context = json.loads(body)["context"]
+    told.add(context["decision_id"])
+    return context if "certificate" in context else None
+
+
+def key_of(certificate):
+    return jwt.get_unverified_header(certificate)["kid"]
+
+
+def check_forgeries(deployment, certificate):
+    """Another decision, signed by a stranger, who says that it is by the deployment's key, or by one of their own."""
+    claims = jwt.decode(certificate, options={"verify_signature": False}) | {"decision": True}
+    header = jwt.get_unverified_header(certificate)
+    foreign = Ed25519PrivateKey.generate()
+    for key, why in [(header["kid"], "Signature verification failed"), ("foreign", "foreign")]:
+        forged = jwt.encode(claims, foreign, algorithm="EdDSA", headers=header | {"kid": key})
+        refused(deployment, forged, why)
+
+
+def use_next_key(deployment):
+    """Ends the wait for the key that is published and not used yet, as nobody should: in its file. Says which it is."""
+    now = int(time.time() * 1000)
+    keys = {path: json.loads(path.read_text()) for path in (deployment.dir / "gate/keys").glob("key-*.jwk")}
+    [(path, key)] = [(path, key) for path, key in keys.items() if key["used_from"] > now]
+    # Whoever reads the directory meanwhile must not meet half of it.
+    whole = path.with_suffix(".new")
+    whole.write_text(json.dumps(key | {"used_from": now}))
+    whole.replace(path)
+    return key["kid"]
+
+
+def check_plain_subject(deployment):
+    """By a policy that wants it, a certificate names whom it is about, and no key is needed to see that."""
+    policy = deployment.policy.read_text() + '\n[certificates]\nsubject = "plain"\n'
+    with deployment.another_gate("plain", policy) as gate_url:
+        context = wait_for("a certificate", lambda: asked(gate_url, set()))
+    assert "subject_key" not in context, context
+    certificate = context["certificate"]
+    claims = verified(deployment, certificate, "--subject", "account_id=opted-out")
+    assert claims["sub"] == "account_id:opted-out", claims["sub"]
+    refused(deployment, certificate, "is not about", "--subject", "account_id=somebody")
 
 
 def published(deployment):

@@ -1,5 +1,6 @@
 """An engine and a gate in a directory, as dev/configure and dev/serve leave them."""
 
+import hashlib
 import http.client
 import io
 import json
@@ -8,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import fastavro
@@ -72,8 +74,9 @@ class Deployment:
     def __init__(self, directory):
         self.dir = Path(directory)
         self.quell = os.environ["QUELL"]
+        self.policy = self.dir / "policy.toml"
         self.gate_url = f"http://{self.setting('gate', 'listen')}"
-        # Every decision that somebody was told of.
+        # Every decision that somebody was told of by the gate that is there.
         self.told = set()
         # Every model that was named with a question, and the form in which it was asked.
         self.models = set()
@@ -100,17 +103,23 @@ class Deployment:
     def wait_until(self, reason, identifier, system="hiring"):
         wait_for(f"{identifier} to be {reason}", lambda: self.reason(identifier, system) == reason)
 
-    def gate_process(self):
-        return int((self.dir / "gate.pid").read_text())
+    def send_signal(self, name, number):
+        os.kill(int((self.dir / f"{name}.pid").read_text()), number)
+
+    def freeze_engine(self):
+        self.send_signal("quell", signal.SIGSTOP)
+
+    def thaw_engine(self):
+        self.send_signal("quell", signal.SIGCONT)
 
     def freeze_gate(self):
-        os.kill(self.gate_process(), signal.SIGSTOP)
+        self.send_signal("gate", signal.SIGSTOP)
 
     def thaw_gate(self):
-        os.kill(self.gate_process(), signal.SIGCONT)
+        self.send_signal("gate", signal.SIGCONT)
 
     def kill_gate(self):
-        os.kill(self.gate_process(), signal.SIGKILL)
+        self.send_signal("gate", signal.SIGKILL)
         wait_for("the gate to be gone", lambda: send(f"{self.gate_url}/health/live") is None)
 
     def start_gate(self):
@@ -118,8 +127,26 @@ class Deployment:
         # It answers before it has heard how old its knowledge is: stale, until then.
         self.wait_until("clear", "account_id=somebody")
 
+    @contextmanager
+    def another_gate(self, name, policy, settings=None):
+        """A second gate, which shares nothing with the first but Kafka and the keys, and holds to another policy."""
+        path = self.dir / f"{name}.toml"
+        path.write_text(policy)
+        url = f"http://127.0.0.1:{self.free_port()}"
+        environment = {
+            "QUELL_GATE_POLICY__PATH": str(path),
+            "QUELL_GATE_COPY__PATH": str(self.dir / name / "copy"),
+            "QUELL_GATE_SPOOL__PATH": str(self.dir / name / "spool"),
+            "QUELL_GATE_HTTP__LISTEN": url.removeprefix("http://"),
+        }
+        command = [self.quell, "gate", "--config", self.dir / "gate.toml"]
+        with Process(command, self.dir / f"{name}.log", environment | (settings or {})) as process:
+            is_ready = lambda: (answer := send(f"{url}/health/ready")) and answer[0] == 200
+            wait_for(f"the gate {name}", lambda: process.must_run() or is_ready())
+            yield url
+
     def check_records(self):
-        """Every decision that was told has its record, with what was told of the model."""
+        """Every decision that was told has its record, with what was told of the model, and by what it was made."""
         assert self.told, "nobody was told of a decision"
         topic = self.setting("gate", "decisions")
         recorded = {}
@@ -130,6 +157,12 @@ class Deployment:
             raise AssertionError(f"no record of {sorted(self.told - recorded.keys())}") from error
         models = {(record["model_name"], record["asked_by"]) for record in recorded.values()}
         assert self.models <= models, f"of {self.models}, the records name {models}"
+        version = subprocess.run([self.quell, "--version"], check=True, capture_output=True, text=True).stdout
+        policy = hashlib.sha256(self.policy.read_bytes()).hexdigest()
+        made_by = {"policy_sha256": policy, "software_version": version.split()[-1]}
+        for decision_id in self.told:
+            found = {field: recorded[decision_id][field] for field in made_by}
+            assert found == made_by, f"the record of {decision_id} has {found}, not {made_by}"
 
     def records(self, topic):
         schema = fastavro.parse_schema(json.loads((TREE / "schemas/decision.avsc").read_text()))

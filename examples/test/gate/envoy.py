@@ -2,11 +2,16 @@
 
 import http.server
 import json
+import re
 import threading
 from contextlib import contextmanager
 from urllib.parse import quote
 
 from deployment import TREE, Process, send, wait_for
+
+TOKEN = "the-gates-own"
+# Longer than the engine takes to say again how far it has come; no longer, for it is waited for.
+STRICT = 'max_staleness = "3s"\non_stale = "error"'
 
 
 class ModelServer(http.server.ThreadingHTTPServer):
@@ -36,11 +41,13 @@ class Inference(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running(deployment, command, model_port):
-    """examples/envoy/envoy.yaml as it is, but for the ports."""
+def running(deployment, command, model_port, gate_url, token=None):
+    """examples/envoy/envoy.yaml as it is, but for the ports, and with a token what its comment says."""
     port = deployment.free_port()
     text = (TREE / "examples/envoy/envoy.yaml").read_text()
-    gate_port = deployment.gate_url.rsplit(":", 1)[1]
+    if token is not None:
+        text = with_token(text, token)
+    gate_port = gate_url.rsplit(":", 1)[1]
     for theirs, ours in [(10000, port), (8000, model_port), (9465, gate_port)]:
         assert text.count(f"port_value: {theirs} ") == 1, f"port {theirs} is not in envoy.yaml once"
         text = text.replace(f"port_value: {theirs} ", f"port_value: {ours} ")
@@ -54,13 +61,36 @@ def running(deployment, command, model_port):
         yield url
 
 
+def with_token(text, token):
+    """With the line that is a comment there: where it stands, and for the route that has headers of its own."""
+    line = re.search(r'# (- { key: x-quell-token, value: ")…(" })$', text, re.M)
+    assert line, "envoy.yaml does not say how a token is shown"
+    add = lambda place: f"{place[0]}{place[1]}  {line[1]}{token}{line[2]}\n"
+    text, places = re.subn(r"^( *)headers_to_add:\n", add, text, flags=re.M)
+    assert places == 2, f"envoy.yaml has {places} lists of headers"
+    return text
+
+
 def check(deployment, command):
     deployment.models |= {("ranker", "ext_authz"), ("lender", "ext_authz")}
     model = ModelServer()
-    with running(deployment, command, model.server_address[1]) as url:
+    with running(deployment, command, model.server_address[1], deployment.gate_url) as url:
         check_answers(deployment, url, model)
         check_paths(url, model)
         check_without_a_gate(deployment, url, model)
+    theirs, policy = 'max_staleness = "10s"', deployment.policy.read_text()
+    assert policy.count(theirs) == 1, f"the policy does not say {theirs} once"
+    policy = policy.replace(theirs, STRICT)
+    with deployment.another_gate("strict", policy, {"QUELL_GATE_HTTP__TOKEN": TOKEN}) as gate_url:
+        with running(deployment, command, model.server_address[1], gate_url, "another") as url:
+            check_with_a_wrong_token(url, model)
+        with running(deployment, command, model.server_address[1], gate_url, TOKEN) as url:
+            check_with_the_token(url, model)
+            check_unsure(deployment, gate_url, url, model)
+
+
+def status_about(url, account, system="hiring", headers=()):
+    return send(f"{url}/{system}/v1/predict", {}, [("x-quell-subject", f"account_id:{account}"), *headers])[0]
 
 
 def check_answers(deployment, url, model):
@@ -115,13 +145,10 @@ def check_paths(url, model):
 
 
 def check_without_a_gate(deployment, url, model):
-    def status_about(account):
-        return send(f"{url}/hiring/v1/predict", {}, [("x-quell-subject", f"account_id:{account}")])[0]
-
     def expect_nothing_goes_on(how):
         reached = len(model.reached)
         for account in ("somebody", "opted-out"):
-            status = status_about(account)
+            status = status_about(url, account)
             assert status == 503, f"the gate is {how}, and Envoy answers {status}"
         assert len(model.reached) == reached, f"the gate is {how}, and the model was reached"
 
@@ -130,11 +157,48 @@ def check_without_a_gate(deployment, url, model):
         expect_nothing_goes_on("stopped")
     finally:
         deployment.thaw_gate()
-    wait_for("Envoy to ask again", lambda: status_about("somebody") == 200)
+    wait_for("Envoy to ask again", lambda: status_about(url, "somebody") == 200)
     deployment.kill_gate()
     try:
         expect_nothing_goes_on("dead")
     finally:
         deployment.start_gate()
-    wait_for("Envoy to ask again", lambda: status_about("somebody") == 200)
-    assert status_about("opted-out") == 403
+    wait_for("Envoy to ask again", lambda: status_about(url, "somebody") == 200)
+    assert status_about(url, "opted-out") == 403
+
+
+def check_with_a_wrong_token(url, model):
+    """Nothing goes on, not even for a client that shows the right one: Envoy takes none from clients."""
+    reached = len(model.reached)
+    for system in ("hiring", "credit"):
+        for headers in [(), [("x-quell-token", TOKEN)]]:
+            status = status_about(url, "somebody", system, headers)
+            assert status == 401, f"{system}, with {headers} beside a wrong token: {status}"
+    assert len(model.reached) == reached, "the model was reached with a wrong token"
+
+
+def check_with_the_token(url, model):
+    for system in ("hiring", "credit"):
+        wait_for(f"{system} to go on", lambda: status_about(url, "somebody", system) == 200)
+        told = model.reached[-1][1]
+        assert told["x-quell-decision"] == "permit" and told["x-quell-token"] is None, told
+    assert status_about(url, "opted-out") == 403
+
+
+def check_unsure(deployment, gate_url, url, model):
+    """While the engine says nothing, `on_stale = "error"` is 503; who is known to have opted out is refused as ever."""
+    shown = [("x-quell-token", TOKEN), ("x-quell-subject", "account_id:somebody")]
+    is_stale = lambda: send(f"{gate_url}/ext_authz/hiring/", headers=shown)[1]["x-quell-reason"] == "stale"
+    deployment.freeze_engine()
+    try:
+        wait_for("the gate to be stale", is_stale)
+        reached = len(model.reached)
+        for account, wanted in [("somebody", 503), ("opted-out", 403)]:
+            status = status_about(url, account)
+            assert status == wanted, f"the gate is stale, and Envoy answers {status} about {account}"
+        assert len(model.reached) == reached, "the gate is stale, and the model was reached"
+        # The other system may be a minute behind.
+        assert status_about(url, "somebody", "credit") == 200
+    finally:
+        deployment.thaw_engine()
+    wait_for("the engine to say something", lambda: status_about(url, "somebody") == 200)
