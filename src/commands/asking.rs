@@ -72,8 +72,13 @@ impl<'a> Asked<'a> {
     fn answered(&self, response: Result<Response<ureq::Body>, Error>) -> Result<String, Failure> {
         let Self { what, started_by, base, .. } = self;
         let no_answer = |error| {
+            let trust = if base.starts_with("https://") {
+                "; if its certificate is of an authority of yours, name that by SSL_CERT_FILE"
+            } else {
+                ""
+            };
             Failure::failed(format!(
-                "no {what} answers at {base} ({error}); start one by `{started_by}`, or say where it is by --url"
+                "no {what} answers at {base} ({error}); start one by `{started_by}`, or say where it is by --url{trust}"
             ))
         };
         let mut response = response.map_err(no_answer)?;
@@ -97,7 +102,7 @@ fn agent() -> ureq::Agent {
 }
 
 /// An address that listens everywhere is reached on this machine.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let address = match listen.ip() {
         IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,6 +19,9 @@ use tokio_openssl::SslStream;
 
 use crate::limits::Limits;
 use crate::tls::Tls;
+
+/// How long shaking hands may take: whoever does not begin holds a place that others wait for.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Accepts connections while there is room for them.
 pub(crate) struct BoundedListener {
@@ -75,6 +79,13 @@ impl Stream {
         }
     }
 
+    fn has_shaken_hands(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(stream) => stream.ssl().is_init_finished(),
+        }
+    }
+
     fn writing(&mut self) -> Pin<&mut dyn AsyncWrite> {
         match self {
             Self::Plain(stream) => Pin::<&mut TcpStream>::new(stream),
@@ -89,13 +100,17 @@ pub(crate) struct Connection {
     limits: Limits,
     /// Bytes that came since the last answer.
     unanswered: usize,
+    /// Over TLS, until hands are shaken.
+    is_new: bool,
     deadline: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
     fn new(stream: Stream, place: Option<OwnedSemaphorePermit>, limits: Limits) -> Self {
-        Self { stream, limits, unanswered: 0, deadline: Box::pin(sleep(limits.patience)), _place: place }
+        let is_new = matches!(stream, Stream::Tls(_));
+        let patience = if is_new { limits.patience.min(HANDSHAKE_PATIENCE) } else { limits.patience };
+        Self { stream, limits, unanswered: 0, is_new, deadline: Box::pin(sleep(patience)), _place: place }
     }
 
     /// Some of an answer went out: time and bytes begin anew. That something came in does not count, or a client could
@@ -122,7 +137,12 @@ impl AsyncRead for Connection {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
-        match self.stream.reading().poll_read(context, buffer) {
+        let read = self.stream.reading().poll_read(context, buffer);
+        if self.is_new && self.stream.has_shaken_hands() {
+            self.is_new = false;
+            self.answered();
+        }
+        match read {
             Poll::Pending => self.waits(context),
             Poll::Ready(Ok(())) => {
                 self.unanswered += buffer.filled().len().saturating_sub(before);
@@ -168,10 +188,16 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.writing().poll_flush(context)
+        match self.stream.writing().poll_flush(context) {
+            Poll::Pending => self.waits(context),
+            flushed @ Poll::Ready(_) => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.writing().poll_shutdown(context)
+        match self.stream.writing().poll_shutdown(context) {
+            Poll::Pending => self.waits(context),
+            shut @ Poll::Ready(_) => shut,
+        }
     }
 }

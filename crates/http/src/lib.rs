@@ -35,6 +35,6 @@ pub use problem::Problem;
 pub use same_machine::{is_for_this_machine, is_meant_for_this_machine};
 pub use server::{Options, Server, StartError};
 pub use serving::Serving;
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use token::{Token, TokenError};
 pub use view::{EngineView, ExplainError, Readiness};

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use quell_gate::reviews::{Resolving, Review, ReviewList, ReviewState};
 use serde::de::DeserializeOwned;
 
-use super::asking::{Asked, encoded};
+use super::asking::{Asked, encoded, reachable};
 use crate::cli::LAST;
 use crate::config::GateConfig;
 use crate::failure::Failure;
@@ -189,11 +189,10 @@ impl Common {
     ) -> Result<(), Failure> {
         let token = config.http.reviews_token.as_ref();
         // A certificate is for the name that callers know.
-        let own = config
-            .http
-            .tls
-            .as_ref()
-            .map(|_| config.http.url.clone().unwrap_or_else(|| format!("https://{}", config.http.listen)));
+        let own =
+            config.http.tls.as_ref().map(|_| {
+                config.http.url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.http.listen)))
+            });
         let gate = Asked::new("gate", "quell gate", self.url.as_deref().or(own.as_deref()), config.http.listen, token);
         let answer = ask(&gate)?;
         if self.json {

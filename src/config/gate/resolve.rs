@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use quell_gate::KafkaSettings;
 use quell_gate::http::GateOptions;
 use quell_gate::spool::SpoolOptions;
-use quell_http::Tls;
+use quell_http::TlsFiles;
 
 use super::raw::{RawGateConfig, RawGateHttp, RawGateKafka, RawGateTopics, RawReviews, RawSpool};
 use super::{GateConfig, GateTopics};
@@ -124,19 +124,23 @@ fn what_is_wrong_with_a_url(url: &str) -> Option<String> {
     if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', '?', '#'])) {
         return Some(format!("\"{url}\" is no URL; write it as in \"https://gate.example.com\""));
     }
+    if host.is_some_and(|host| host.split('/').next().unwrap_or_default().contains('@')) {
+        // Not repeated: it may be a password.
+        return Some("has a user in it; everybody is told it, so leave that out".to_owned());
+    }
     // AuthZEN allows a decision point's URL neither.
     let has_more = url.contains(['?', '#']);
     has_more.then(|| format!("\"{url}\" has a query or a fragment; write what stands before it"))
 }
 
-fn tls(raw: &RawGateHttp, sources: &Sources) -> Result<Option<Tls>, ConfigError> {
+fn tls(raw: &RawGateHttp, sources: &Sources) -> Result<Option<TlsFiles>, ConfigError> {
     match (set(&raw.tls_certificate), set(&raw.tls_key)) {
         (None, None) => Ok(None),
         (Some(_), None) => Err(sources.error("http.tls_certificate", "needs http.tls_key")),
         (None, Some(_)) => Err(sources.error("http.tls_key", "needs http.tls_certificate")),
+        // Read by the gate alone: whoever resolves reviews has the same file, and need not see the key.
         (Some(certificate), Some(key)) => {
-            let read = Tls::read(&sources.beside_the_file(certificate), &sources.beside_the_file(key));
-            read.map(Some).map_err(|error| sources.error("http.tls_certificate", error.to_string()))
+            Ok(Some(TlsFiles { certificate: sources.beside_the_file(certificate), key: sources.beside_the_file(key) }))
         }
     }
 }

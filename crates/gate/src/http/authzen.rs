@@ -130,7 +130,7 @@ async fn many<'a>(
                 let one = decide(gate, &rules, &asked, headers)?;
                 let permits = one.verdict.permits();
                 bytes += one.bytes();
-                if bytes > RECORDED_BYTES_MAX {
+                if bytes > RECORDED_BYTES_MAX.min(gate.spool.bytes_at_once()) {
                     return Err(Failure::TooMuch);
                 }
                 decided.push(one);
@@ -241,7 +241,7 @@ impl Failure {
                 gate.refused(Refused::Malformed);
                 message(
                     StatusCode::PAYLOAD_TOO_LARGE,
-                    "more than 8 MiB would have to be recorded; ask about fewer at once",
+                    "more than 8 MiB, or half of the spool, would have to be recorded; ask about fewer at once",
                 )
             }
             Self::Unauthorized => {

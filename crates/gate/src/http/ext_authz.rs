@@ -99,7 +99,11 @@ fn said<'a>(
     is_one: impl Fn(&str) -> bool,
     wrong: &str,
 ) -> Result<Option<&'a str>, Malformed> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Malformed(format!("{name}: is there twice").into()));
+    }
     let text = value.to_str().ok().filter(|text| is_one(text));
     text.map(Some).ok_or_else(|| Malformed(format!("{name}: {wrong}").into()))
 }

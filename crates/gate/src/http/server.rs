@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quell_http::{Limits, Serving, Tls, Token, is_for_this_machine};
+use quell_http::{Limits, Serving, Tls, TlsError, TlsFiles, Token, is_for_this_machine};
 
 use super::routes::{Shared, routes};
 use crate::gate::Gate;
@@ -34,7 +34,7 @@ pub struct GateOptions {
     /// Where callers find this gate. `http.url`
     pub url: Option<String>,
     /// What it shows of itself, over HTTPS then. `http.tls_certificate`, `http.tls_key`
-    pub tls: Option<Tls>,
+    pub tls: Option<TlsFiles>,
 }
 
 /// The server cannot start; an operator must act.
@@ -49,6 +49,9 @@ pub enum GateStartError {
         /// `http.listen`
         listen: SocketAddr,
     },
+    /// It has nothing to show of itself.
+    #[error("see http.tls_certificate and http.tls_key: {0}")]
+    Tls(#[from] TlsError),
     /// The address is taken, or is not this machine's.
     #[error("cannot listen on {listen}: change http.listen, or end what listens there")]
     Listen {
@@ -84,6 +87,7 @@ impl GateServer {
     pub async fn start(options: GateOptions, gate: Arc<Gate>) -> Result<Self, GateStartError> {
         options.check()?;
         let GateOptions { listen, token, reviews_token, url, tls } = options;
+        let tls = tls.as_ref().map(Tls::read).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let limits = Limits {
             connections_max: CONNECTIONS_MAX,

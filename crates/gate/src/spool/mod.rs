@@ -208,6 +208,11 @@ impl Spool {
         tokio::time::timeout(self.shared.options.deadline, recording).await.map_err(|_| NotRecorded)
     }
 
+    /// How much can be recorded at once, at least when hardly anything else is there.
+    pub(crate) fn bytes_at_once(&self) -> usize {
+        usize::try_from(self.shared.options.bytes_max / 2).unwrap_or(usize::MAX)
+    }
+
     async fn try_to_record(&self, block: &[u8]) -> bool {
         // By itself, so that the next one can append while this one waits.
         let appended = self.appender.lock().await.append(block);

@@ -141,8 +141,11 @@ fn what_cannot_be_recorded_of_a_model_or_its_input_is_400() {
         assert_eq!((answered.status, answered.body.as_str()), (400, format!("{header}: {why}").as_str()), "{value}");
         assert_eq!((answered.header("x-quell-decision"), answered.header("x-request-id")), (None, Some("r-1")));
     }
+    let twice = [("x-quell-subject", "account_id:somebody"), ("x-quell-model", "one"), ("x-quell-model", "other")];
+    let answered = running.ask("GET", "/ext_authz/hiring/", &twice, None);
+    assert_eq!((answered.status, answered.body.as_str()), (400, "x-quell-model: is there twice"));
     let metrics = running.get("/metrics").body;
-    assert!(metrics.contains("quell_gate_refused_total{reason=\"malformed\"} 9"), "{metrics}");
+    assert!(metrics.contains("quell_gate_refused_total{reason=\"malformed\"} 10"), "{metrics}");
     assert_eq!(running.records().len(), 0, "what is refused is no decision");
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::running::{POLICY, Running, asks};
+use crate::running::{POLICY, Running, asks, now};
 
 fn decisions(answer: &Value) -> Vec<bool> {
     answer["evaluations"].as_array().unwrap().iter().map(|one| one["decision"].as_bool().unwrap()).collect()
@@ -134,6 +134,20 @@ fn a_batch_that_would_record_too_much_is_refused_whole() {
     };
     assert_eq!((of(20), of(600)), (200, 413));
     assert_eq!(running.records().len(), 20);
+}
+
+#[test]
+fn a_batch_that_the_spool_can_never_take_is_refused_at_once() {
+    let running = Running::with(POLICY, "admt_system", None, 1 << 20);
+    running.gate.set_as_of(now());
+    running.gate.set_ready(true);
+    let of = |count: usize| {
+        let mut body: Value = serde_json::from_str(&asks(("account_id", "hired"), "infer", "hiring")).unwrap();
+        body["context"] = json!({ "human_review": true, "review": { "cv": "x".repeat(16_000) } });
+        body["evaluations"] = vec![json!({}); count].into();
+        running.evaluations(&body.to_string()).status
+    };
+    assert_eq!((of(20), of(40)), (200, 413), "503 would say that it may be asked again");
 }
 
 #[test]
