@@ -72,7 +72,7 @@ impl Settings {
 
         // All shards are flushed together: without a write-ahead log nothing else keeps a batch whole across them.
         rocksdb.set_atomic_flush(true);
-        // Zstd at the bottom saves a third of the disk, and costs every read of a row that is in no cache.
+        // Zstd at the bottom would save disk, and cost every read of a row that is in no cache.
         rocksdb.set_compression_type(DBCompressionType::Lz4);
         // At least two, so that a flush never waits behind a compaction.
         rocksdb.increase_parallelism(i32::try_from(options.threads).unwrap_or(i32::MAX).clamp(2, 64));
