@@ -83,13 +83,12 @@ impl Reader {
         let (seen, stop) = (Arc::<Mutex<Seen>>::default(), Arc::<AtomicBool>::default());
         let (shared, stopping) = (Arc::clone(&seen), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
-            let decoder = Decoder::new(None);
             while !stopping.load(Ordering::Relaxed) {
                 // An error is the client's to mend: the topics are there, and the broker is.
                 if let Some(Ok(message)) = consumer.poll(WAIT) {
                     let at = now_micros();
                     let downstream = topics.iter().position(|topic| topic == message.topic()).unwrap();
-                    shared.lock().unwrap().take(&decoder, written, downstream, &message, at);
+                    shared.lock().unwrap().take(written, downstream, &message, at);
                 }
             }
         });
@@ -144,26 +143,20 @@ impl Drop for Reader {
 }
 
 impl Seen {
-    fn take(&mut self, decoder: &Decoder, written: Written, downstream: usize, message: &BorrowedMessage<'_>, at: u64) {
+    fn take(&mut self, written: Written, downstream: usize, message: &BorrowedMessage<'_>, at: u64) {
         self.messages += 1;
         if written == Written::Keys {
             let key =
                 message.payload().and_then(|value| value.first_chunk()).map_or(0, |bytes| u64::from_be_bytes(*bytes));
             self.arrivals.push(Arrival { identifier: name_of_key(key), holds: [true; CAUSES], at });
-        } else if let Err(fault) = self.take_suppression(decoder, downstream, message, at) {
+        } else if let Err(fault) = self.take_suppression(downstream, message, at) {
             let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
             self.faults.push(format!("{topic}, partition {partition}, offset {offset}: {fault}"));
         }
     }
 
-    fn take_suppression(
-        &mut self,
-        decoder: &Decoder,
-        downstream: usize,
-        message: &BorrowedMessage<'_>,
-        at: u64,
-    ) -> Result<(), String> {
-        let said = decoder.suppression(message.payload()).map_err(|error| format!("{error:?}"))?;
+    fn take_suppression(&mut self, downstream: usize, message: &BorrowedMessage<'_>, at: u64) -> Result<(), String> {
+        let said = Decoder::new(None).suppression(message.payload()).map_err(|error| format!("{error:?}"))?;
         let identifier = format!("{}:{}", said.identifier.identifier_type, said.identifier.value);
         if message.key() != Some(identifier.as_bytes()) || said.downstream != DOWNSTREAMS[downstream] {
             return Err("key or downstream contradicts the value".to_owned());

@@ -26,17 +26,17 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// At a URL, or where it listens.
+    /// At a URL, or where it listens, by a scheme.
     pub fn new(
         what: &'static str,
         started_by: &'static str,
         url: Option<&str>,
-        listen: SocketAddr,
+        (scheme, listen): (&str, SocketAddr),
         token: Option<&'a Token>,
     ) -> Self {
         let base = match url {
             Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{}", reachable(listen)),
+            None => format!("{scheme}://{}", reachable(listen)),
         };
         Self { what, started_by, base, token }
     }
@@ -102,7 +102,7 @@ fn agent() -> ureq::Agent {
 }
 
 /// An address that listens everywhere is reached on this machine.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+fn reachable(listen: SocketAddr) -> SocketAddr {
     let address = match listen.ip() {
         IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

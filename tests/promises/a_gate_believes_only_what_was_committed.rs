@@ -46,14 +46,9 @@ fn begin_with(deployment: &Deployment, producer: &BaseProducer, record: &Produce
     assert_eq!(deployment.undecided(&record.topic).len(), 1, "the record is not there");
 }
 
-/// Up to when every opt-out is in an answer.
-fn as_of(answer: &Answered) -> i64 {
-    answer.body["context"]["as_of"].as_i64().unwrap_or(i64::MIN)
-}
-
 /// When it was given, by the gate's clock.
 fn answered_at(answer: &Answered) -> i64 {
-    as_of(answer).saturating_add(answer.body["context"]["staleness_ms"].as_i64().unwrap_or(0))
+    answer.as_of().unwrap_or(i64::MIN).saturating_add(answer.body["context"]["staleness_ms"].as_i64().unwrap_or(0))
 }
 
 /// Says that all is known, again and again, until the gate gives such an answer.
@@ -83,7 +78,7 @@ fn a_gate_believes_only_what_was_committed() {
     begin_with(&deployment, &producer, &opt_in);
     producer.abort_transaction(DEADLINE).unwrap();
     let aborted = now_millis();
-    let answer = comes_to(&deployment, &gate, "the gate to read past it", |answer| as_of(answer) >= aborted);
+    let answer = comes_to(&deployment, &gate, "the gate to read past it", |answer| answer.as_of() >= Some(aborted));
     assert_eq!((answer.decision(), answer.reason()), (Some(false), "suppressed"), "{answer:?}");
 
     // Open: it stands in the topic, and nobody knows whether it will count.
@@ -103,7 +98,7 @@ fn a_gate_believes_only_what_was_committed() {
         let out = gate.ask(OUT, "hiring").unwrap();
         assert_eq!((out.decision(), out.reason()), (Some(false), "suppressed"), "{out:?}");
         let nobody = gate.ask(NOBODY, "hiring").unwrap();
-        assert!(as_of(&out) < opened && as_of(&nobody) < opened, "opened {opened}: {out:?}, {nobody:?}");
+        assert!(out.as_of() < Some(opened) && nobody.as_of() < Some(opened), "opened {opened}: {out:?}, {nobody:?}");
         if answered_at(&nobody) <= said_from + MAX_STALENESS {
             return None;
         }
@@ -117,7 +112,7 @@ fn a_gate_believes_only_what_was_committed() {
     for gate in [&gate, &second] {
         let answer = comes_to(&deployment, gate, "a permit", |answer| answer.decision() == Some(true));
         assert_eq!(answer.reason(), "clear", "{answer:?}");
-        assert!(as_of(&answer) >= opened, "opened {opened}: {answer:?}");
+        assert!(answer.as_of() >= Some(opened), "opened {opened}: {answer:?}");
     }
     assert!(gate.stop().success() && second.stop().success());
 }

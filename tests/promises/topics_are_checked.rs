@@ -5,23 +5,9 @@
 //! Not tested: that brokers do as their settings say.
 
 use quell_testbed::deployment::Deployment;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
 
 /// 24 months.
 const DECISIONS_KEPT_MILLIS: u64 = 730 * 24 * 60 * 60 * 1_000;
-
-/// What the broker says that a setting of a topic is.
-fn setting(deployment: &Deployment, topic: &str, name: &str) -> String {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", deployment.bootstrap()).create().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (topics, options) = ([ResourceSpecifier::Topic(topic)], AdminOptions::new());
-    let described = runtime.block_on(admin.describe_configs(&topics, &options)).unwrap();
-    let described = described.into_iter().next().unwrap().unwrap();
-    described.get(name).and_then(|entry| entry.value.clone()).unwrap()
-}
 
 #[test]
 fn topics_create_can_be_repeated() {
@@ -57,13 +43,13 @@ fn the_gates_topics_are_made_and_checked() {
     assert_eq!(String::from_utf8(again.stdout).unwrap().matches("kept ").count(), 2);
     assert!(deployment.start_gate("gate").wait_until_ready().stop().success());
 
-    let cleanup = |topic: &str| setting(&deployment, topic, "cleanup.policy");
+    let cleanup = |topic: &str| deployment.topic_setting(topic, "cleanup.policy");
     for topic in [deployment.gates_topic(), deployment.topics().watermarks.clone(), deployment.reviews_topic()] {
         assert_eq!(cleanup(&topic), "compact", "{topic}");
     }
     let decisions = deployment.decisions_topic();
     assert_eq!(cleanup(&decisions), "delete");
-    assert_eq!(setting(&deployment, &decisions, "retention.ms"), DECISIONS_KEPT_MILLIS.to_string());
+    assert_eq!(deployment.topic_setting(&decisions, "retention.ms"), DECISIONS_KEPT_MILLIS.to_string());
 
     // A topic that forgets opt-outs after a time is none that a gate may read.
     let suppressions = deployment.topics().suppressions.last().unwrap();

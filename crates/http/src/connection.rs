@@ -108,7 +108,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn new(stream: Stream, place: Option<OwnedSemaphorePermit>, limits: Limits) -> Self {
-        let is_new = matches!(stream, Stream::Tls(_));
+        let is_new = !stream.has_shaken_hands();
         let patience = if is_new { limits.patience.min(HANDSHAKE_PATIENCE) } else { limits.patience };
         Self { stream, limits, unanswered: 0, is_new, deadline: Box::pin(sleep(patience)), _place: place }
     }

@@ -27,7 +27,8 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Listens and answers, over TLS if it is given, on the runtime that it is called on. The router may depend on where that is.
+    /// Listens and answers, over TLS if it is given, on the runtime that it is called on. The router may depend on where
+    /// that is.
     ///
     /// # Errors
     /// When it cannot listen.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quell_domain::Policy;
 use quell_kafka::{ReadRecord, Settings, TopicReadError, Topics, read_topic};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -298,12 +298,35 @@ path = "policy.toml"
         ClientConfig::new().set("bootstrap.servers", &self.settings.bootstrap_servers).create().unwrap()
     }
 
-    /// Gives a topic these settings, and all others their defaults.
+    /// Gives a topic these settings, and all others their defaults, and waits until brokers tell of them.
     pub fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
         let config = AlterConfig::new(ResourceSpecifier::Topic(topic));
         let config = settings.iter().fold(config, |config, (name, value)| config.set(name, value));
         let altered = pollster::block_on(self.admin().alter_configs(&[config], &AdminOptions::new())).unwrap();
         assert!(altered.iter().all(Result::is_ok), "{topic} was not altered");
+        wait_for("the settings", || {
+            settings.iter().all(|(name, value)| self.topic_setting(topic, name) == *value).then_some(())
+        });
+    }
+
+    /// What the broker says that a setting of a topic is.
+    pub fn topic_setting(&self, topic: &str, name: &str) -> String {
+        let topic = ResourceSpecifier::Topic(topic);
+        let described = pollster::block_on(self.admin().describe_configs([&topic], &AdminOptions::new())).unwrap();
+        let described = described.into_iter().next().unwrap().unwrap();
+        described.get(name).and_then(|entry| entry.value.clone()).unwrap()
+    }
+
+    /// Gives a topic more partitions, and waits until brokers tell of them.
+    pub fn grow_topic(&self, topic: &str, partitions: usize) {
+        let more = NewPartitions::new(topic, partitions);
+        let grown = pollster::block_on(self.admin().create_partitions([&more], &AdminOptions::new())).unwrap();
+        assert!(grown.iter().all(Result::is_ok), "{topic} has not grown: {grown:?}");
+        let client: BaseConsumer = self.settings.reader("read_committed").create().unwrap();
+        wait_for("the new partitions", || {
+            let metadata = client.fetch_metadata(Some(topic), crate::DEADLINE).ok()?;
+            (metadata.topics()[0].partitions().len() == partitions).then_some(())
+        });
     }
 
     /// Writes records, and waits until the broker has them.

@@ -43,6 +43,11 @@ impl Answered {
         self.body["context"]["reason"].as_str().unwrap_or_default()
     }
 
+    /// Up to when every opt-out is in it, in milliseconds.
+    pub fn as_of(&self) -> Option<i64> {
+        self.body["context"]["as_of"].as_i64()
+    }
+
     pub fn decision_id(&self) -> &str {
         self.body["context"]["decision_id"].as_str().unwrap_or_default()
     }

@@ -35,7 +35,7 @@ pub struct ExplainArguments {
 pub fn explain(path: Option<&Path>, asked: &ExplainArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let config = Config::load(path)?;
     let url = asked.url.as_deref();
-    let engine = Asked::new("engine", "quell run", url, config.http.listen, config.http.token.as_ref());
+    let engine = Asked::new("engine", "quell run", url, ("http", config.http.listen), config.http.token.as_ref());
     let identifier = &asked.identifier.0;
     let (named, value) = (encoded(&identifier.identifier_type), encoded(&identifier.value));
     let answer = engine.get(&format!("/v1/identifiers/{named}/{value}"))?;

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use quell_gate::reviews::{Resolving, Review, ReviewList, ReviewState};
 use serde::de::DeserializeOwned;
 
-use super::asking::{Asked, encoded, reachable};
+use super::asking::{Asked, encoded};
 use crate::cli::LAST;
 use crate::config::GateConfig;
 use crate::failure::Failure;
@@ -187,13 +187,16 @@ impl Common {
         out: &mut dyn Write,
         print: impl FnOnce(&T, &mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let token = config.http.reviews_token.as_ref();
+        let http = &config.http;
         // A certificate is for the name that callers know.
-        let own =
-            config.http.tls.as_ref().map(|_| {
-                config.http.url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.http.listen)))
-            });
-        let gate = Asked::new("gate", "quell gate", self.url.as_deref().or(own.as_deref()), config.http.listen, token);
+        let (scheme, known) = if http.tls.is_some() { ("https", http.url.as_deref()) } else { ("http", None) };
+        let gate = Asked::new(
+            "gate",
+            "quell gate",
+            self.url.as_deref().or(known),
+            (scheme, http.listen),
+            http.reviews_token.as_ref(),
+        );
         let answer = ask(&gate)?;
         if self.json {
             writeln!(out, "{answer}")?;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 
 use super::syncer::{OnItsWay, ToSync};
-use super::{Segment, SegmentNumber, Shared, Tail};
+use super::{SAY_EVERY, Segment, SegmentNumber, Shared, Tail};
 
 /// A segment is removed as a whole: small ones give their room back early.
 const SEGMENTS_AT_LEAST: u64 = 8;
@@ -27,9 +27,6 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// How long the disk may take to sync, beyond when it should have. What it has not taken by then it may never take, so
 /// nothing more is answered.
 const SYNC_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How often it is said that nothing can be written, if now and then something can.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// A block that was appended.
 pub(super) enum Appended {
@@ -56,6 +53,7 @@ pub(super) struct Appender {
     syncer: Sender<ToSync>,
     /// Since the last failure nothing was written.
     is_stalled: bool,
+    /// When that was said: now and then something may be written.
     said: Throttle,
     /// When the disk may be tried again: many may wait.
     not_before: Option<Instant>,
@@ -113,11 +111,8 @@ impl Appender {
             if current.on_its_way.is_overdue(now, SYNC_PATIENCE) {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the disk takes nothing"));
             }
-            if current.segment.bytes + bytes > segment_bytes_max {
-                self.current = None;
-            }
         }
-        let mut current = match self.current.take() {
+        let mut current = match self.current.take_if(|current| current.segment.bytes + bytes <= segment_bytes_max) {
             Some(current) => current,
             None => wait_for_disk(|| self.begin_segment())?,
         };

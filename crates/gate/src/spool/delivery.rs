@@ -20,7 +20,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use super::progress::{Context, OnItsWay, Outcome, Progress, is_refusal};
 use super::refused::Refused;
 use super::segment::{Blocks, Next, SegmentReader, remove, set_aside};
-use super::{Backlog, SegmentNumber, Shared, Topic, segments};
+use super::{Backlog, SAY_EVERY, SegmentNumber, Shared, Topic, segments};
 use crate::gate::wall_clock;
 use crate::worker::{Stop, Worker};
 
@@ -36,9 +36,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for what is recorded to arrive. What does not is delivered by whoever comes next.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How often the same trouble is said.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// By how much a record's timestamp may be ahead of this machine's clock. One that is recorded while the clock is ahead
 /// keeps its own as long as a clock is only corrected; Kafka refuses those that are an hour ahead of its own.

@@ -40,6 +40,9 @@ pub use record::{DecisionId, Record, Topic};
 use segment::{BlockBuilder, SegmentReader, next_number, refused};
 pub(crate) use segment::{Segment, SegmentNumber, segments};
 
+/// How often the same trouble is said.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
 /// What the operator chooses.
 #[derive(Clone, Debug)]
 pub struct SpoolOptions {

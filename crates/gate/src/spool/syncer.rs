@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use quell_telemetry::Throttle;
 use tokio::sync::oneshot;
 
-/// How often it is said that the disk does not sync.
-const SAY_EVERY: Duration = Duration::from_secs(10);
+use super::SAY_EVERY;
 
 /// The file of a segment, what was appended to it being on its way to the disk. Only the syncer syncs it: the system
 /// tells of a failure once.
@@ -78,14 +77,13 @@ pub(super) fn run(queue: &Receiver<ToSync>) {
         }
         for same in group.chunk_by_mut(|one, other| Arc::ptr_eq(&one.file, &other.file)) {
             let Some(ToSync { file, .. }) = same.first() else { continue };
-            let synced = file.sync();
-            if let Err(error) = &synced
+            if let Err(error) = file.sync()
                 && said.passes(Instant::now())
             {
                 // It can still be read, and is delivered.
                 tracing::error!(target: "quell::gate", %error, "cannot sync the spool: a loss of power would lose what it has");
             }
-            let is_synced = synced.is_ok() && !file.has_failed();
+            let is_synced = !file.has_failed();
             for told in same.iter_mut().filter_map(|waiting| waiting.told.take()) {
                 // Who has gone meanwhile did not answer; the record stays.
                 told.send(is_synced).unwrap_or_default();
