@@ -69,6 +69,12 @@ impl Backlog {
         records.iter().any(|record| record.source == partition)
     }
 
+    /// How many records wait here.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.graph.len() + self.inputs.len()
+    }
+
     /// How many records of the graph topic wait here.
     #[must_use]
     pub fn graph_records(&self) -> u64 {

@@ -27,12 +27,19 @@ const REVIEWED_MAX: usize = 1_000;
 
 impl<L: Log, S: Store> Engine<L, S> {
     pub(super) fn can_compute(&self) -> bool {
+        self.may_compute() && self.backlog.next(!self.is_stalled()).is_some()
+    }
+
+    /// While an epoch is being committed, the next is computed only once as many records wait as that one has. Sooner, it
+    /// would hold few of them, and whatever came meanwhile would wait for both commits; later, records come faster than
+    /// computing and committing one after the other can take them.
+    fn may_compute(&self) -> bool {
         self.computed.is_none()
             && self.leaving.is_empty()
             && !self.abandoned
             && !self.draining
             && self.now() >= self.wait_until
-            && self.backlog.next(!self.is_stalled()).is_some()
+            && self.in_flight.as_ref().is_none_or(|ahead| self.backlog.records() >= ahead.records.len().max(1))
     }
 
     pub(super) fn is_stalled(&self) -> bool {
@@ -51,8 +58,7 @@ impl<L: Log, S: Store> Engine<L, S> {
     }
 
     pub(super) fn compute(&mut self) -> Result<(), EngineError> {
-        let is_busy = self.computed.is_some() || !self.leaving.is_empty() || self.abandoned || self.draining;
-        if is_busy || self.now() < self.wait_until {
+        if !self.may_compute() {
             return Ok(());
         }
         self.drafting.clear();

@@ -1,8 +1,8 @@
 //! The engine: one thread that takes what the log brings, computes epochs, and has them committed.
 //!
-//! While one epoch is being committed, the next is computed on top of what it has not yet written. If a commit fails,
-//! both are thrown away, every shard reads the tail of its changelog again, and the instance goes back to the committed
-//! offsets.
+//! While one epoch is being committed, the next is computed on top of what it has not yet written, once enough waits for
+//! it. If a commit fails, both are thrown away, every shard reads the tail of its changelog again, and the instance goes
+//! back to the committed offsets.
 
 mod drafting;
 mod flow;
