@@ -43,7 +43,7 @@ impl DiskStore {
     /// When it is not ours to use, or broken.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let directory = Directory::open(path, &options.group_id)?;
-        let settings = Settings::new(options);
+        let settings = Settings::new(options).map_err(|cause| OpenError::rows(path, cause))?;
         let (database, progress) = Database::open(directory, &settings.rocksdb)?;
         Ok(Self { database: Arc::new(database), settings, progress })
     }
@@ -127,7 +127,6 @@ impl Store for DiskStore {
 
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
-        unlogged.set_memtable_insert_hint_per_batch(true);
         self.database.rows.write_opt(batch, &unlogged).map_err(|error| self.database.failed(error))?;
         self.progress.extend(written);
         Ok(())

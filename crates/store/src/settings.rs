@@ -28,6 +28,10 @@ const MEMTABLES_MAX: i32 = 2;
 /// Memtables take memory in blocks. Small ones, so that those of many shards do not fill the memory while empty.
 const MEMTABLE_BLOCK_BYTES: usize = 64 << 10;
 
+/// An epoch's rows come in the order of their keys, so each is looked for in the memtable from where the last one of its
+/// kind (a key's first byte) went, not from the top. The binding has no other way to say so.
+const FROM_WHERE_THE_LAST_ROW_WENT: &str = "memtable_insert_with_hint_prefix_extractor=rocksdb.CappedPrefix.1";
+
 /// Memtables have filters of this part of what they may grow to: some eight bits for each row of a hundred bytes, if eight
 /// shards share the memory. An empty memtable has one, too, so hundreds of shards must not fill the memory with them.
 const MEMTABLE_FILTER_PART: f64 = 0.001;
@@ -62,10 +66,13 @@ impl fmt::Debug for Settings {
 
 impl Settings {
     /// The settings for what the operator chose.
-    pub fn new(options: &Options) -> Self {
+    ///
+    /// # Errors
+    /// When this RocksDB does not know one of them.
+    pub fn new(options: &Options) -> Result<Self, rocksdb::Error> {
         // The cache's default kind grows its table with its content; the charge of an entry need not be guessed.
         let cache = Cache::new_hyper_clock_cache(options.memory_bytes, 0);
-        let mut rocksdb = rocksdb::Options::default();
+        let mut rocksdb = rocksdb::Options::default().get_options_from_string(FROM_WHERE_THE_LAST_ROW_WENT)?;
         rocksdb.create_if_missing(true);
         rocksdb.set_block_based_table_factory(&table(&cache));
         bound_memtables(&mut rocksdb, options.memory_bytes, &cache);
@@ -80,7 +87,7 @@ impl Settings {
         rocksdb.set_max_open_files(OPEN_FILES_MAX);
         rocksdb.set_max_log_file_size(LOG_BYTES_MAX);
         rocksdb.set_keep_log_file_num(LOG_FILES_MAX);
-        Self { rocksdb, cache }
+        Ok(Self { rocksdb, cache })
     }
 }
 
