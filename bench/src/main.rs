@@ -46,6 +46,18 @@ enum Command {
         #[arg(long, default_value_t = 3)]
         rounds: u32,
     },
+    /// Quell beside the limit, while events come at a pace: for whoever changes it. Keeps no results
+    Paced {
+        #[arg(long, default_values_t = [2000, 10_000], value_delimiter = ',')]
+        per_second: Vec<u32>,
+
+        /// At each pace
+        #[arg(long, default_value_t = 15)]
+        seconds: u32,
+
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
+    },
     /// Quell alone, on streams and graphs of one kind
     Shapes {
         /// Events of each, about
@@ -102,6 +114,7 @@ fn main() {
     match Arguments::parse().command {
         Command::Run { quick } => run(quick),
         Command::Alone { consumers, rounds } => alone(consumers, rounds),
+        Command::Paced { per_second, seconds, rounds } => paced(&per_second, seconds, rounds),
         Command::Shapes { events, rounds } => shapes(events, rounds),
         Command::Growth { millions } => {
             keep("growth", growth::run(&arena(), &millions), growth::table);
@@ -144,7 +157,8 @@ fn run(quick: bool) {
         let steady = [(2000, 40), (10_000, 20)].map(|(per_second, seconds)| Pace::Steady { per_second, seconds });
         (steady.into_iter().chain([Pace::Idle { opt_outs: 200 }]).collect(), 2)
     };
-    let latency = run_latency(&arena, &paces, rounds);
+    let contestants = [Contestant::Limit, Contestant::KafkaStreamsAt20Millis, Contestant::Quell];
+    let latency = run_latency(&arena, &contestants, &paces, rounds);
     latency.write(&format!("{prefix}latency"));
     if !quick {
         page::write();
@@ -171,11 +185,11 @@ fn run_backlog(arena: &Arena, consumers: u32, rounds: u32) -> Results<BacklogRun
     Results::of("make bench", runs)
 }
 
-fn run_latency(arena: &Arena, paces: &[Pace], rounds: u32) -> Results<LatencyRun> {
+fn run_latency(arena: &Arena, contestants: &[Contestant], paces: &[Pace], rounds: u32) -> Results<LatencyRun> {
     let mut runs = Vec::new();
     for round in 1..=rounds {
-        for contestant in [Contestant::Limit, Contestant::KafkaStreamsAt20Millis, Contestant::Quell] {
-            for run in latency::run(arena, contestant, Workload::consumers(1, WARM_CONSUMERS), paces) {
+        for contestant in contestants {
+            for run in latency::run(arena, *contestant, Workload::consumers(1, WARM_CONSUMERS), paces) {
                 let (name, pace) = (contestant.name(), run.pace.name());
                 println!("round {round}, {name}, {pace}: p50 {:.1} ms, its final state is right", run.p50_millis);
                 runs.push(run);
@@ -183,6 +197,12 @@ fn run_latency(arena: &Arena, paces: &[Pace], rounds: u32) -> Results<LatencyRun
         }
     }
     Results::of("make bench", runs)
+}
+
+fn paced(per_second: &[u32], seconds: u32, rounds: u32) {
+    let paces: Vec<Pace> = per_second.iter().map(|&per_second| Pace::Steady { per_second, seconds }).collect();
+    let latency = run_latency(&arena(), &[Contestant::Limit, Contestant::Quell], &paces, rounds);
+    println!("\n{}", tables::latency(&latency.runs));
 }
 
 fn alone(consumers: u32, rounds: u32) {
