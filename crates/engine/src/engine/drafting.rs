@@ -30,16 +30,20 @@ impl<L: Log, S: Store> Engine<L, S> {
         self.may_compute() && self.backlog.next(!self.is_stalled()).is_some()
     }
 
-    /// While an epoch is being committed, the next is computed only once as many records wait as that one has. Sooner, it
-    /// would hold few of them, and whatever came meanwhile would wait for both commits; later, records come faster than
-    /// computing and committing one after the other can take them.
+    /// While an epoch is being committed, the next is computed only once as many records wait as that one has, or as many
+    /// bytes as an epoch takes. Sooner, it would hold few of them, and whatever came meanwhile would wait for both commits;
+    /// later, records come faster than computing and committing one after the other can take them.
     fn may_compute(&self) -> bool {
         self.computed.is_none()
             && self.leaving.is_empty()
             && !self.abandoned
             && !self.draining
             && self.now() >= self.wait_until
-            && self.in_flight.as_ref().is_none_or(|ahead| self.backlog.records() >= ahead.records.len().max(1))
+            && self.in_flight.as_ref().is_none_or(|ahead| {
+                let records = ahead.records.len();
+                (records > 0 && self.backlog.records() >= records)
+                    || self.backlog.bytes() >= self.settings.epoch_bytes_max
+            })
     }
 
     pub(super) fn is_stalled(&self) -> bool {
@@ -142,12 +146,14 @@ impl<L: Log, S: Store> Engine<L, S> {
             let taken = match taken {
                 Ok(taken) => taken,
                 Err(Stalled::Registry(reason)) => {
+                    self.drafting.pop();
                     self.registry_stalled = true;
                     self.observer.registry_stalled(&reason);
                     self.stalled_until = Some(Millis(now.0 + REGISTRY_RETRY_MILLIS));
                     continue;
                 }
                 Err(Stalled::Ahead(reason)) => {
+                    self.drafting.pop();
                     self.observer.partition_ahead(source, &reason);
                     self.ahead.insert(source, reason);
                     self.backlog.drop_partitions(&[source]);
